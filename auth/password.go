@@ -1,0 +1,104 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+
+	"golang.org/x/crypto/argon2"
+)
+
+var (
+	// ErrBusy says that as many callers wait for a hash as may.
+	ErrBusy = errors.New("too many passwords are being checked")
+	// ErrPHC says that a stored hash is not one that this package reads. It
+	// does not quote it.
+	ErrPHC = errors.New("stored password hash is malformed")
+)
+
+// A Hasher hashes passwords with argon2id (RFC 9106): 19 MiB, two passes, one
+// lane, which takes a core some 20 to 40 ms. It bounds how many hashes run at
+// once, for each holds its memory, and how many callers wait for that. It may
+// be used by several goroutines at once.
+type Hasher struct {
+	slots  chan struct{} // one for each hash that runs
+	places chan struct{} // one for each caller that hashes or waits
+}
+
+// NewHasher returns a Hasher that runs at most slots hashes at once (at least
+// one), while at most queue further callers wait.
+func NewHasher(slots, queue int) *Hasher {
+	slots, queue = max(slots, 1), max(queue, 0)
+	return &Hasher{slots: make(chan struct{}, slots), places: make(chan struct{}, slots+queue)}
+}
+
+// Hash returns the hash of a password under a new salt, as a PHC string of 97
+// bytes: $argon2id$v=19$m=19456,t=2,p=1$salt$hash. Every byte of the password
+// counts. Hash returns [ErrBusy] at once if all places are taken, and ctx's
+// error if ctx ends before the hash begins; a hash that has begun is finished.
+func (h *Hasher) Hash(ctx context.Context, password string) (phc string, err error) {
+	p := today()
+	rand.Read(p.salt) // never fails
+	if p.sum, err = h.derive(ctx, p, password); err != nil {
+		return "", err
+	}
+	return p.String(), nil
+}
+
+// Verify reports whether password is the one that phc was made from, and if
+// so, whether phc is weaker than what [Hasher.Hash] makes today, so that the
+// caller, who has the password at hand, should store a new one.
+//
+// An empty phc stands for an account that does not exist: the answer is no.
+// Any other that cannot be read is [ErrPHC]. Both come only after a hash has
+// been computed, in the time that a wrong password takes. Errors of waiting
+// are those of [Hasher.Hash].
+func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, weak bool, err error) {
+	p, malformed := parsePHC(phc)
+	if malformed != nil {
+		p = today()
+	}
+	sum, err := h.derive(ctx, p, password)
+	if err != nil {
+		return false, false, err
+	}
+	ok = subtle.ConstantTimeCompare(sum, p.sum) == 1
+	switch {
+	case phc == "":
+		return false, false, nil
+	case malformed != nil:
+		return false, false, malformed
+	}
+	return ok, ok && p.isWeak(), nil
+}
+
+// derive computes the sum of password under the parameters and salt of p, when
+// its turn comes.
+func (h *Hasher) derive(ctx context.Context, p hashed, password string) ([]byte, error) {
+	release, err := h.wait(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum))), nil
+}
+
+// wait takes a slot, which release gives back.
+func (h *Hasher) wait(ctx context.Context) (release func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case h.places <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return func() { <-h.slots; <-h.places }, nil
+	case <-ctx.Done():
+		<-h.places
+		return nil, ctx.Err()
+	}
+}
