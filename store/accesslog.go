@@ -1,0 +1,253 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Event is an entry of the trail as it is shown.
+type Event struct {
+	ID        string // lane and number
+	At        Instant
+	Actor     string // account id; "" for nobody, or the operator
+	ActorName string // only in a patient's access log
+	Role      Role
+	Action    Action
+	Object    string
+	Version   int
+	Patients  []string
+	Fields    []string
+	Outcome   Outcome
+	Address   string
+	Request   string
+
+	lane int
+	seq  int64
+}
+
+func (l *link) event() Event {
+	return Event{
+		ID: strconv.Itoa(l.lane) + "-" + strconv.FormatInt(l.seq, 10), At: l.at, Actor: l.actor, Role: l.role, Action: l.action,
+		Object: l.object, Version: l.version, Patients: l.patients, Fields: l.fields, Outcome: l.outcome,
+		Address: l.address, Request: l.request, lane: l.lane, seq: l.seq,
+	}
+}
+
+func scanEvent(row rowScanner) (Event, error) {
+	l, err := scanLink(row)
+	if err != nil {
+		return Event{}, err
+	}
+	return l.event(), nil
+}
+
+// AccessLog lists all that touched a patient's data, newest first, with the
+// name of who did it: to the patient itself and to staff.
+func (s *Store) AccessLog(ctx context.Context, a Actor, patient string, p Paging) (Page[Event], error) {
+	var list Page[Event]
+	err := s.act(ctx, a, ReadAccessLog, patient, func(t *tx) error {
+		if _, err := t.reachPatient(patient); err != nil {
+			return err
+		}
+		var err error
+		list, err = page(p, func(from Position, limit int) ([]Event, error) {
+			return t.accesses(patient, from, limit)
+		}, func(e Event) Position { return Position{Key: string(e.At), ID: e.ID} }, nil)
+		if err != nil {
+			return err
+		}
+		return t.nameActors(list.Items, patient)
+	})
+	return list, err
+}
+
+func (t *tx) accesses(patient string, from Position, limit int) ([]Event, error) {
+	lane, seq := eventPlace(from.ID)
+	var q statement
+	q.add(`SELECT `+linkColumns+` FROM audit a WHERE a.patient = $`, patient)
+	q.behind(newestFirst("a.at, a.lane, a.seq"), from, from.Key, lane, seq)
+	q.add(` UNION ALL SELECT `+linkColumns+` FROM audit_patients i JOIN audit a ON a.lane = i.lane AND a.seq = i.seq WHERE i.patient_id = $`, patient)
+	q.behind(newestFirst("i.at, i.lane, i.seq"), from, from.Key, lane, seq)
+	q.add(newestFirst("at, lane, seq").by(from)+" LIMIT $", limit)
+	rows, err := t.rows(q.text.String(), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanEvent)
+}
+
+// eventPlace takes an event's id apart.
+func eventPlace(id string) (lane int, seq int64) {
+	l, n, _ := strings.Cut(id, "-")
+	lane, _ = strconv.Atoi(l) // both were numbers when event made the id
+	seq, _ = strconv.ParseInt(n, 10, 64)
+	return lane, seq
+}
+
+// nameActors adds the names of those who acted, and takes out another patient
+// who tried to: that somebody is a patient here is for nobody else to know. One
+// entry may have touched others too; a patient's log shows the patient alone.
+func (t *tx) nameActors(events []Event, patient string) error {
+	for i := range events {
+		e := &events[i]
+		e.Patients = []string{patient}
+		if e.Role == PatientRole && e.Actor != patient {
+			e.Actor = ""
+		}
+		if e.Actor == "" {
+			continue
+		}
+		name, known := t.names[e.Actor]
+		if !known {
+			a, err := t.account(e.Actor)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return err
+			}
+			if err == nil {
+				name = a.user.Name()
+			}
+			if t.names == nil {
+				t.names = make(map[string]string)
+			}
+			t.names[e.Actor] = name
+		}
+		e.ActorName = name
+	}
+	return nil
+}
+
+// EventFilter narrows the list of events; a zero field narrows nothing.
+type EventFilter struct {
+	Actor, Patient string
+	Action         Action
+	Outcome        Outcome
+	After, Before  Instant // inclusive
+	Ordering       string  // a name in EventOrders, or "-" and one; "" is "-at"
+}
+
+// eventColumns are what events can be ordered by.
+var eventColumns = map[string]string{
+	"at": "a.at", "actor": "a.actor", "role": "a.role", "action": "a.action", "object": "a.object", "patient": "a.patient",
+	"outcome": "a.outcome", "address": "a.address", "request": "a.request",
+}
+
+// EventOrders returns the names of the fields that events can be ordered by.
+func EventOrders() []string {
+	var names []string
+	for name := range eventColumns {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Events lists the trail to staff: ids and actions only.
+func (s *Store) Events(ctx context.Context, a Actor, f EventFilter, p Paging) (Page[Event], error) {
+	var list Page[Event]
+	err := s.actAside(ctx, a, ListEvents, "", func(t *tx) error {
+		name := strings.TrimPrefix(f.Ordering, "-")
+		at := func(e Event) Position { return Position{Key: e.field(name), ID: e.ID} }
+		var err error
+		list, err = page(p, func(from Position, limit int) ([]Event, error) { return t.events(f, from, limit) }, at, nil)
+		return err
+	})
+	return list, err
+}
+
+func (e Event) field(name string) string {
+	switch name {
+	case "actor":
+		return e.Actor
+	case "role":
+		return string(e.Role)
+	case "action":
+		return string(e.Action)
+	case "object":
+		return e.Object
+	case "patient":
+		if len(e.Patients) == 1 {
+			return e.Patients[0]
+		}
+		return ""
+	case "outcome":
+		return string(e.Outcome)
+	case "address":
+		return e.Address
+	case "request":
+		return e.Request
+	}
+	return string(e.At)
+}
+
+func (t *tx) events(f EventFilter, from Position, limit int) ([]Event, error) {
+	var q statement
+	q.add(`SELECT ` + linkColumns + ` FROM audit a WHERE 1 = 1`)
+	f.narrow(&q)
+	column := eventColumns[strings.TrimPrefix(f.Ordering, "-")]
+	descending := strings.HasPrefix(f.Ordering, "-")
+	if column == "" {
+		column, descending = "a.at", true
+	}
+	sorted := order{column + ", a.lane, a.seq", descending}
+	lane, seq := eventPlace(from.ID)
+	q.behind(sorted, from, from.Key, lane, seq)
+	q.add(sorted.by(from)+" LIMIT $", limit)
+	rows, err := t.rows(q.text.String(), q.args...)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanEvent)
+}
+
+func (f EventFilter) narrow(q *statement) {
+	for _, c := range []struct{ condition, value string }{
+		{" AND a.actor = $", f.Actor},
+		{" AND a.action = $", string(f.Action)},
+		{" AND a.outcome = $", string(f.Outcome)},
+		{" AND a.at >= $", string(f.After)},
+		{" AND a.at <= $", string(f.Before)},
+	} {
+		if c.value != "" {
+			q.add(c.condition, c.value)
+		}
+	}
+	if f.Patient != "" {
+		q.add(` AND (a.patient = $ OR EXISTS (SELECT 1 FROM audit_patients i WHERE i.patient_id = $ AND i.at = a.at AND i.lane = a.lane AND i.seq = a.seq))`,
+			f.Patient, f.Patient)
+	}
+}
+
+// exportBatch is how many entries are read at once: whoever writes them may be
+// slow, and a reader that stays keeps SQLite's log from being emptied.
+const exportBatch = 1000
+
+// ExportTrail calls write with every entry, oldest first, and returns the first
+// error of write.
+func (s *Store) ExportTrail(ctx context.Context, a Actor, write func(Event) error) error {
+	if err := s.act(ctx, a, ExportTrail, "", func(*tx) error { return nil }); err != nil {
+		return err
+	}
+	var last Event
+	for {
+		var events []Event
+		err := s.read(ctx, func(t *tx) error {
+			rows, err := t.rows(`SELECT `+linkColumns+` FROM audit a WHERE (a.lane, a.seq) > ($1, $2)
+				ORDER BY a.lane, a.seq LIMIT $3`, last.lane, last.seq, exportBatch)
+			if err == nil {
+				events, err = collect(rows, scanEvent)
+			}
+			return err
+		})
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, last = range events {
+			if err := write(last); err != nil {
+				return err
+			}
+		}
+	}
+}

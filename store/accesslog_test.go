@@ -1,0 +1,88 @@
+package store_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"healthrecords/store"
+)
+
+// accesses are the entries of a patient's access log, newest first.
+func (p *practice) accesses(a store.Actor, patient string) []string {
+	p.t.Helper()
+	page, err := p.AccessLog(p.t.Context(), a, patient, wholePage)
+	if err != nil {
+		p.t.Fatalf("AccessLog error = %v, want nil", err)
+	}
+	var list []string
+	for _, e := range page.Items {
+		if !slices.Equal(e.Patients, []string{patient}) {
+			p.t.Errorf("an entry in the access log names %d patients, want the one", len(e.Patients))
+		}
+		list = append(list, string(e.Action)+" by "+string(e.Role)+": "+string(e.Outcome))
+	}
+	return list
+}
+
+// A patient reads who signed in as it or tried to, and when it lost a doctor.
+func TestAccessLogTellsOfSignInsAndOfLostDoctors(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	admin := p.staff("admin")
+	doc, doc2 := p.doctor(admin, "doc"), p.doctor(admin, "doc2")
+	pat, loner := p.patient("pat", doc.Account, doc2.Account), p.patient("loner")
+	c, err := p.Credentials(ctx, "pat")
+	if err != nil {
+		t.Fatalf("Credentials error = %v, want nil", err)
+	}
+	_, err = p.SignIn(ctx, store.Actor{}, c, false, "")
+	wantErr(t, "SignIn with a wrong password", err, store.ErrCredentials)
+	if _, err := p.ChangeDoctor(ctx, admin, doc.Account, nil, &store.DoctorInput{Verified: ptr(false)}); err != nil {
+		t.Fatalf("ChangeDoctor error = %v, want nil", err)
+	}
+	for _, gone := range []string{doc.Account, doc2.Account} {
+		if err := p.DeleteDoctor(ctx, admin, gone, nil); err != nil {
+			t.Fatalf("DeleteDoctor error = %v, want nil", err)
+		}
+	}
+	beginning := []string{"session.open by patient: done", "patient.create by nobody: done"}
+	want := append([]string{
+		"doctor.delete by staff: done", "doctor.delete by staff: done", "doctor.change by staff: done", "session.open by nobody: wrong credentials",
+	}, beginning...)
+	if got := p.accesses(pat, pat.Account); !slices.Equal(got, want) {
+		t.Errorf("AccessLog = %q, want %q", got, want)
+	}
+	if got := p.accesses(loner, loner.Account); !slices.Equal(got, beginning) {
+		t.Errorf("AccessLog of a patient without a doctor = %q, want %q", got, beginning)
+	}
+}
+
+// An export reads a thousand entries at a time and goes on just behind them.
+func TestExportTrailWritesEachEntryOnce(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	pat := p.patient("pat")
+	for _, entries := range []int{1999, 2000, 2001} { // with the export's own
+		if err := p.FillTrail(ctx, pat.Account, entries-1-p.entries()); err != nil {
+			t.Fatalf("FillTrail error = %v, want nil", err)
+		}
+		var got []string
+		if err := p.ExportTrail(ctx, operator, func(e store.Event) error { got = append(got, e.ID); return nil }); err != nil {
+			t.Fatalf("ExportTrail error = %v, want nil", err)
+		}
+		if want := p.texts(`SELECT lane || '-' || seq FROM audit ORDER BY lane, seq`); len(want) != entries || !slices.Equal(got, want) {
+			t.Errorf("ExportTrail wrote %d entries, want each of %d once, in order", len(got), len(want))
+		}
+	}
+	full, n := errors.New("the disk is full"), 0
+	err := p.ExportTrail(ctx, operator, func(store.Event) error {
+		if n++; n == 1500 {
+			return full
+		}
+		return nil
+	})
+	if wantErr(t, "ExportTrail to a disk without room", err, full); n != 1500 {
+		t.Errorf("ExportTrail wrote %d entries, want it to stop at 1500", n)
+	}
+}

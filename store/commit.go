@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+)
+
+// committer is the one goroutine that uses SQLite's writing connection. It
+// runs the actions that wait in one transaction, each under a savepoint of
+// its own, commits once for all, and only then answers them: a fsync is shared
+// by everyone who waits for it. An action that fails undoes itself alone.
+type committer struct {
+	s    *Store
+	conn *conn
+	jobs chan *job
+	quit chan struct{}
+	done chan struct{}
+
+	entries int64 // written since it was last announced
+}
+
+type job struct {
+	ctx    context.Context
+	action func(*tx) error
+	queued bool // it left mail in the outbox
+	err    error
+	done   chan struct{}
+}
+
+const (
+	maxWaiting = 1024 // jobs in the queue; beyond it, ErrUnavailable
+	maxBatch   = 128  // jobs in one transaction
+)
+
+func startCommitter(s *Store, c *conn) *committer {
+	m := &committer{s: s, conn: c, jobs: make(chan *job, maxWaiting), quit: make(chan struct{}), done: make(chan struct{})}
+	go m.run()
+	return m
+}
+
+// do runs an action and returns its error, once what it did is on the disk or
+// undone. It returns ErrUnavailable when the queue is full or the store closed.
+func (m *committer) do(ctx context.Context, action func(*tx) error) error {
+	j := &job{ctx: ctx, action: action, done: make(chan struct{})}
+	select {
+	case m.jobs <- j:
+	default:
+		return fmt.Errorf("%w: %d actions wait", ErrUnavailable, maxWaiting)
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-m.done:
+	}
+	select {
+	case <-j.done: // answered just before the end
+		return j.err
+	default:
+		return fmt.Errorf("%w: closed", ErrUnavailable)
+	}
+}
+
+// stop finishes what waits and ends the goroutine.
+func (m *committer) stop() {
+	close(m.quit)
+	<-m.done
+}
+
+func (m *committer) run() {
+	defer close(m.done)
+	for {
+		select {
+		case j := <-m.jobs:
+			m.batch(j)
+		case <-m.quit:
+			for len(m.jobs) > 0 {
+				m.batch(<-m.jobs)
+			}
+			return
+		}
+	}
+}
+
+// batch runs the first job and those that have come meanwhile in one
+// transaction and answers them all.
+func (m *committer) batch(first *job) {
+	jobs := []*job{first}
+	err := m.transaction(func(head *head) error {
+		for i := 0; i < len(jobs); i++ {
+			if err := m.runOne(jobs[i], head); err != nil {
+				return err
+			}
+			if len(jobs) < maxBatch {
+				select {
+				case j := <-m.jobs:
+					jobs = append(jobs, j)
+				default:
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		m.s.log.Error("a transaction failed; nothing of it was kept", "actions", len(jobs), "cause", Describe(err))
+	}
+	queued := false
+	for _, j := range jobs {
+		if err != nil {
+			j.err = fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
+		}
+		queued = queued || err == nil && j.queued
+		close(j.done)
+	}
+	if queued {
+		announce(m.s.mail)
+	}
+}
+
+func (m *committer) transaction(f func(*head) error) (err error) {
+	if _, err := m.conn.exec(beginWrite); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			m.conn.exec("ROLLBACK") // fails when SQLite has rolled back by itself, as it does when the disk is full
+		}
+	}()
+	h, err := readHead(m.conn)
+	if err != nil {
+		return err
+	}
+	before := h.seq
+	if err := f(&h); err != nil {
+		return err
+	}
+	if _, err = m.conn.exec("COMMIT"); err == nil {
+		m.count(h.seq - before)
+	}
+	return err
+}
+
+// count announces when the trail has grown enough for a checkpoint.
+func (m *committer) count(entries int64) {
+	if m.entries += entries; m.entries >= checkpointEntries {
+		m.entries = 0
+		announce(m.s.grown)
+	}
+}
+
+// runOne runs a job under a savepoint. It returns an error only when the whole
+// transaction is spoilt; the job's own error goes into the job.
+func (m *committer) runOne(j *job, h *head) error {
+	if j.err = j.ctx.Err(); j.err != nil {
+		return nil // who asked has gone
+	}
+	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h}
+	if _, err := m.conn.exec("SAVEPOINT action"); err != nil {
+		return err
+	}
+	if j.err = guarded(t, j.action); j.err != nil {
+		if isUnavailable(j.err) {
+			return j.err
+		}
+		if _, err := m.conn.exec("ROLLBACK TO action"); err != nil {
+			return err
+		}
+		t.head = *h
+		if err := t.traceRefusal(); err != nil {
+			return err
+		}
+	}
+	if _, err := m.conn.exec("RELEASE action"); err != nil {
+		return err
+	}
+	*h, j.queued = t.head, t.mailQueued && j.err == nil
+	return nil
+}
+
+// guarded turns a panic of the action into an error, so that it takes down
+// neither the service nor the actions that share its transaction.
+func guarded(t *tx, action func(*tx) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.s.log.Error("panic in an action", "action", string(t.entry.action), "request", t.entry.request, "stack", string(debug.Stack()))
+			err = ErrPanic
+		}
+	}()
+	return action(t)
+}
+
+// tx is what an action works with: a transaction, its moment, the trail's head
+// and who acts.
+type tx struct {
+	*conn
+	s    *Store
+	now  time.Time
+	head head
+
+	who        caller
+	entry      entry
+	concerned  map[string]bool // the patients in the entry
+	refused    bool
+	mailQueued bool
+
+	keys  map[string]sealer // of accounts, opened in this action
+	names map[string]string
+}
+
+func (t *tx) at() Instant { return InstantOf(t.now) }

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"strings"
+)
+
+//go:embed schema.sql
+var schema string
+
+// steps are the numbered steps of schema.sql; step n is steps[n-1].
+var steps = strings.Split(schema, "\n-- step ")[1:]
+
+// pendingSteps returns the numbers of the steps that the database lacks. It
+// returns ErrSchema when the database has a step that this program lacks.
+func pendingSteps(c *conn) ([]int, error) {
+	var applied int
+	known := c.row(tableExists, "schema_steps").Scan(new(int)) == nil
+	if known {
+		if err := c.row(`SELECT COALESCE(MAX(step), 0) FROM schema_steps`).Scan(&applied); err != nil {
+			return nil, err
+		}
+	} else if err := c.row(`SELECT 1`).Scan(new(int)); err != nil {
+		return nil, err
+	}
+	if applied > len(steps) {
+		return nil, fmt.Errorf("%w: the database is at step %d, this program knows %d; use a newer release", ErrSchema, applied, len(steps))
+	}
+	var pending []int
+	for n := applied + 1; n <= len(steps); n++ {
+		pending = append(pending, n)
+	}
+	return pending, nil
+}
+
+func (t *tx) applySteps(numbers []int) error {
+	if len(numbers) > 0 && numbers[0] == 1 {
+		if err := t.script(adapt("CREATE TABLE schema_steps (\n step INTEGER PRIMARY KEY,\n applied_at TEXT NOT NULL\n);")); err != nil {
+			return err
+		}
+	}
+	for _, n := range numbers {
+		text := adapt("-- " + steps[n-1])
+		if n == 1 {
+			text += appendOnly
+		}
+		if err := t.script(text); err != nil {
+			return fmt.Errorf("schema step %d: %w", n, err)
+		}
+		if _, err := t.exec(`INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)`, n, t.at()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PendingSteps tells how many steps of the schema a database lacks, changing
+// nothing. Options are those of [Open]; Migrate is not looked at.
+func PendingSteps(ctx context.Context, o Options) (int, error) {
+	db, err := openURL(o.URL, false)
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	c, err := newConn(ctx, db)
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	pending, err := pendingSteps(c)
+	return len(pending), err
+}

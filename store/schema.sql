@@ -1,0 +1,176 @@
+-- Every table of the service, in numbered steps, one text for SQLite and
+-- PostgreSQL. A step is applied once, in one transaction; a step that was
+-- released is never edited, what changes later is a new step. What the two
+-- databases do not say alike stands in dialect.go.
+--
+-- Ids are UUIDv7 as text, instants RFC 3339 text in UTC with microseconds, so
+-- both sort as text. A BYTEA is sealed or hashed: nothing in it is readable
+-- without a key that is not in the database.
+
+-- step 1
+
+-- The keys that wrap all others: their ids only.
+CREATE TABLE data_keys (
+    id         TEXT PRIMARY KEY,
+    created_at TEXT NOT NULL,
+    retired_at TEXT
+);
+
+-- The service's own keys (trail, names), wrapped by a data key.
+CREATE TABLE service_keys (
+    name        TEXT PRIMARY KEY,
+    data_key_id TEXT NOT NULL REFERENCES data_keys (id),
+    wrapped     BYTEA NOT NULL
+);
+
+-- Patients, doctors and staff. The id of a patient or doctor is that of its
+-- account. The account's own key seals profile and password; a patient's also
+-- seals its records and their notes.
+CREATE TABLE accounts (
+    id          TEXT PRIMARY KEY,
+    role        TEXT NOT NULL CHECK (role IN ('patient', 'doctor', 'staff')),
+    name_hash   BYTEA NOT NULL UNIQUE, -- keyed hash of the folded user name
+    data_key_id TEXT NOT NULL REFERENCES data_keys (id),
+    wrapped_key BYTEA NOT NULL,
+    profile     BYTEA NOT NULL, -- sealed: names, addresses, what else the role has
+    password    BYTEA NOT NULL, -- sealed: the PHC string
+    active      INTEGER NOT NULL CHECK (active IN (0, 1)),
+    verified    INTEGER NOT NULL CHECK (verified IN (0, 1)),
+    version     INTEGER NOT NULL, -- of the profile
+    paired      INTEGER NOT NULL, -- how often its assignments changed
+    renamed     INTEGER NOT NULL, -- how often its name changed
+    created_at  TEXT NOT NULL,
+    updated_at  TEXT NOT NULL,
+    deleted_at  TEXT
+);
+CREATE INDEX accounts_by_role ON accounts (role, id) WHERE deleted_at IS NULL;
+
+-- Who treats whom, since and until when. An open pair has no end.
+CREATE TABLE assignments (
+    patient_id TEXT NOT NULL REFERENCES accounts (id),
+    doctor_id  TEXT NOT NULL REFERENCES accounts (id),
+    since      TEXT NOT NULL,
+    ended_at   TEXT
+);
+CREATE UNIQUE INDEX assignments_open ON assignments (doctor_id, patient_id) WHERE ended_at IS NULL;
+CREATE INDEX assignments_by_patient ON assignments (patient_id, doctor_id) WHERE ended_at IS NULL;
+
+CREATE TABLE sessions (
+    id         TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL, -- the absolute end
+    ended_at   TEXT,
+    -- The one refresh token that is good, and the one it came from.
+    refresh_id        TEXT NOT NULL,
+    refresh_issued_at TEXT NOT NULL,
+    parent_id         TEXT NOT NULL,
+    parent_used_at    TEXT NOT NULL
+);
+CREATE INDEX sessions_by_account ON sessions (account_id, id);
+
+CREATE TABLE records (
+    id         TEXT PRIMARY KEY,
+    patient_id TEXT NOT NULL REFERENCES accounts (id),
+    author_id  TEXT NOT NULL REFERENCES accounts (id),
+    date       TEXT NOT NULL,
+    content    BYTEA NOT NULL, -- sealed: title, description
+    version    INTEGER NOT NULL,
+    noted      INTEGER NOT NULL, -- how often its notes changed
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    deleted_at TEXT
+);
+CREATE INDEX records_by_patient ON records (patient_id, date, id) WHERE deleted_at IS NULL;
+CREATE INDEX records_by_author ON records (author_id, date, id) WHERE deleted_at IS NULL;
+
+-- What a record said before each change.
+CREATE TABLE record_versions (
+    record_id  TEXT NOT NULL REFERENCES records (id),
+    version    INTEGER NOT NULL,
+    date       TEXT NOT NULL,
+    content    BYTEA NOT NULL,
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (record_id, version)
+);
+
+CREATE TABLE notes (
+    id         TEXT PRIMARY KEY,
+    record_id  TEXT NOT NULL REFERENCES records (id),
+    patient_id TEXT NOT NULL REFERENCES accounts (id),
+    doctor_id  TEXT NOT NULL REFERENCES accounts (id),
+    content    BYTEA NOT NULL, -- sealed: the note
+    version    INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    deleted_at TEXT
+);
+CREATE INDEX notes_by_record ON notes (record_id, id) WHERE deleted_at IS NULL;
+CREATE INDEX notes_by_patient ON notes (patient_id, id) WHERE deleted_at IS NULL;
+
+CREATE TABLE note_versions (
+    note_id    TEXT NOT NULL REFERENCES notes (id),
+    version    INTEGER NOT NULL,
+    content    BYTEA NOT NULL,
+    updated_at TEXT NOT NULL,
+    PRIMARY KEY (note_id, version)
+);
+
+-- Mail to send. The address is looked up in the account when it is sent.
+CREATE TABLE outbox (
+    id         TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    kind       TEXT NOT NULL,
+    queued_at  TEXT NOT NULL,
+    due_at     TEXT NOT NULL, -- not before; while it is being sent: the end of the lease
+    attempts   INTEGER NOT NULL,
+    done_at    TEXT,
+    outcome    TEXT NOT NULL -- '', 'sent', or why not (yet)
+);
+CREATE INDEX outbox_due ON outbox (due_at, id) WHERE done_at IS NULL;
+
+-- Who did what to whom. Rows are only ever added.
+CREATE TABLE audit (
+    lane     INTEGER NOT NULL,
+    seq      INTEGER NOT NULL,
+    at       TEXT NOT NULL,
+    actor    TEXT NOT NULL, -- account id; '' for nobody, or for the operator
+    role     TEXT NOT NULL,
+    session  TEXT NOT NULL,
+    action   TEXT NOT NULL,
+    object   TEXT NOT NULL,
+    version  INTEGER NOT NULL, -- of the object, after the action; 0 where none
+    patient  TEXT NOT NULL, -- whose data it touched, when that is one
+    patients TEXT NOT NULL, -- when several: their ids, a space between
+    fields   TEXT NOT NULL, -- names of what was changed, never values
+    outcome  TEXT NOT NULL,
+    address  TEXT NOT NULL,
+    request  TEXT NOT NULL,
+    mac      BYTEA NOT NULL, -- over all of this and the MAC before it
+    PRIMARY KEY (lane, seq)
+);
+CREATE INDEX audit_by_patient ON audit (patient, at, lane, seq) WHERE patient <> '';
+-- What made each version of an object, to hold the objects against the trail.
+CREATE INDEX audit_of_versions ON audit (object, version) WHERE version > 0;
+
+-- The entries that touched several patients, by patient.
+CREATE TABLE audit_patients (
+    patient_id TEXT NOT NULL,
+    at         TEXT NOT NULL,
+    lane       INTEGER NOT NULL,
+    seq        INTEGER NOT NULL,
+    PRIMARY KEY (patient_id, at, lane, seq)
+);
+
+-- Patients whose key and rows were destroyed, and why.
+CREATE TABLE erasures (
+    patient_id TEXT PRIMARY KEY,
+    erased_at  TEXT NOT NULL,
+    reason     BYTEA NOT NULL -- sealed
+);
+
+-- When something was last done that operators want to know of.
+CREATE TABLE milestones (
+    name TEXT PRIMARY KEY, -- backup, ready
+    at   TEXT NOT NULL
+);

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"hash"
+	"slices"
+	"strings"
+)
+
+// TrailReport is what [Store.VerifyTrail] found when the trail holds.
+type TrailReport struct {
+	Entries  int64 // in the trail
+	Anchored int64 // how many of them the newest checkpoint vouches for
+}
+
+// TrailError is the first place where the trail does not hold.
+type TrailError struct {
+	Seq int64  // of the entry; 0 when what is wrong is none of the entries
+	How string // edited, missing, reordered, inserted, cut off or rolled back, …
+}
+
+func (e *TrailError) Error() string {
+	if e.Seq == 0 {
+		return e.How
+	}
+	return fmt.Sprintf("entry %d: %s", e.Seq, e.How)
+}
+
+// link is an entry as it stands in the database, with its MAC.
+type link struct {
+	entry
+	lane int
+	seq  int64
+	mac  []byte
+
+	columns [3]string // as entry.columns returned them, unless they were edited
+}
+
+const linkColumns = `a.lane, a.seq, a.at, a.actor, a.role, a.session, a.action, a.object, a.version,
+	a.patient, a.patients, a.fields, a.outcome, a.address, a.request, a.mac`
+
+func scanLink(row rowScanner) (*link, error) {
+	l := new(link)
+	err := row.Scan(&l.lane, &l.seq, &l.at, &l.actor, &l.role, &l.session, &l.action, &l.object, &l.version,
+		&l.columns[0], &l.columns[1], &l.columns[2], &l.outcome, &l.address, &l.request, &l.mac)
+	l.patients, l.fields = strings.Fields(l.columns[0]+" "+l.columns[1]), strings.Fields(l.columns[2])
+	return l, err
+}
+
+// follows tells whether the entry was written with this number, behind an entry
+// with this MAC, and stands as it was written.
+func (l *link) follows(key, previous []byte, seq int64) bool {
+	return hmac.Equal(l.mac, l.entry.mac(key, previous, l.lane, seq)) && l.columns == l.entry.columns()
+}
+
+// VerifyTrail checks every entry of the trail as it is now, each checkpoint
+// against it, the index of patients, and that every account, record and note
+// is as the trail says. It reads a snapshot and changes nothing. The error is
+// a *[TrailError] when the trail does not hold.
+//
+// Who can write to the database but has no key can still, unnoticed, put all of
+// it back to what it was at the newest checkpoint or later, and edit what the
+// trail does not tell, such as who treats whom.
+func (s *Store) VerifyTrail(ctx context.Context, checkpoints []Checkpoint) (TrailReport, error) {
+	var report TrailReport
+	err := s.readLong(ctx, func(t *tx) error {
+		v := verifier{key: s.keys.trail, sum: hmac.New(sha256.New, s.keys.trail)}
+		if err := v.take(checkpoints); err != nil {
+			return err
+		}
+		if err := v.walk(t); err != nil {
+			return err
+		}
+		if err := v.compareIndex(t); err != nil {
+			return err
+		}
+		if err := t.compareObjects(); err != nil {
+			return err
+		}
+		report = TrailReport{v.last.seq, v.reach}
+		return t.checkStructure()
+	})
+	return report, err
+}
+
+// verifier walks along the trail.
+type verifier struct {
+	key     []byte
+	anchors []Checkpoint // those ahead, the next one first
+	reach   int64        // the count of the last
+
+	last  head   // the last entry that holds
+	index uint64 // sum over what must stand in the index of patients
+	sum   hash.Hash
+}
+
+// take puts the checkpoints in order.
+func (v *verifier) take(checkpoints []Checkpoint) error {
+	v.anchors = slices.SortedFunc(slices.Values(checkpoints), func(a, b Checkpoint) int { return cmp.Compare(a.Count, b.Count) })
+	for i, c := range v.anchors {
+		if !c.genuine(v.key) {
+			return &TrailError{0, fmt.Sprintf("a checkpoint of %d entries is forged, or the trail was begun anew under another key", c.Count)}
+		}
+		if i > 0 && v.anchors[i-1].Count == c.Count && v.anchors[i-1].Head != c.Head {
+			return &TrailError{c.Count, "two checkpoints contradict each other: the trail was rolled back and written on"}
+		}
+		v.reach = c.Count
+	}
+	return nil
+}
+
+func (v *verifier) walk(t *tx) error {
+	rows, err := t.rows(`SELECT ` + linkColumns + ` FROM audit a ORDER BY a.lane, a.seq`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		l, err := scanLink(rows)
+		if err != nil {
+			return &TrailError{v.last.seq + 1, "edited: it holds what no entry can"}
+		}
+		if err := v.step(l, rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if v.last.seq < v.reach {
+		return &TrailError{v.last.seq + 1, fmt.Sprintf("cut off or rolled back: a checkpoint counts %d entries", v.reach)}
+	}
+	return nil
+}
+
+// step checks one entry against the one before; behind it are the rest.
+func (v *verifier) step(l *link, behind *sql.Rows) error {
+	expected := v.last.seq + 1
+	switch {
+	case l.lane != v.last.lane:
+		return &TrailError{l.seq, fmt.Sprintf("inserted, or moved, in lane %d: there is none", l.lane)}
+	case l.seq < expected:
+		return &TrailError{l.seq, fmt.Sprintf("inserted under the number %d", l.seq)}
+	case l.seq > expected:
+		return &TrailError{expected, upTo("missing", expected, l.seq-1)}
+	case !l.follows(v.key, v.last.mac, l.seq):
+		how, err := v.diagnose(l, behind)
+		if err != nil {
+			return err
+		}
+		return &TrailError{l.seq, how}
+	}
+	v.last = head{l.lane, l.seq, l.mac}
+	if len(l.patients) > 1 {
+		for _, p := range l.patients {
+			v.index += v.indexSum(p, l.at, l.lane, l.seq)
+		}
+	}
+	for ; len(v.anchors) > 0 && v.anchors[0].Count <= l.seq; v.anchors = v.anchors[1:] {
+		if c := v.anchors[0]; c.Count == l.seq && c.Head != fmt.Sprintf("%x", l.mac) {
+			return &TrailError{l.seq, "not the entry that a checkpoint saw: the trail was rolled back and written on"}
+		}
+	}
+	return nil
+}
+
+// diagnose tells how the trail was bent at an entry that does not hold: it
+// looks behind it for the one that belongs in its place.
+func (v *verifier) diagnose(l *link, behind *sql.Rows) (string, error) {
+	var next *link
+	chained, previous := false, l
+	for behind.Next() {
+		x, err := scanLink(behind)
+		if err != nil {
+			break
+		}
+		if x.follows(v.key, v.last.mac, l.seq) {
+			return v.displaced(l, x, behind)
+		}
+		chained = chained || x.follows(v.key, previous.mac, x.seq)
+		next, previous = cmp.Or(next, x), x
+	}
+	switch {
+	case behind.Err() != nil:
+		return "", behind.Err()
+	case next == nil:
+		return "edited, or inserted at the end", nil
+	case chained:
+		return "edited", nil
+	}
+	for n := int64(1); n <= renumberedMost; n++ {
+		if next.follows(v.key, l.mac, next.seq+n) {
+			return upTo("missing", l.seq, l.seq+n-1) + ", and those behind renumbered", nil
+		}
+	}
+	if previous == next {
+		return "edited", nil // with its MAC, on which the one entry behind rests
+	}
+	return "rewritten, with all behind it", nil
+}
+
+// renumberedMost is how many missing entries are recognized when those behind
+// took their numbers; to try them all takes 0.1 s.
+const renumberedMost = 100_000
+
+// displaced tells why the entry that belongs in the place of l stands further
+// behind.
+func (v *verifier) displaced(l, proper *link, behind *sql.Rows) (string, error) {
+	reordered := l.follows(v.key, proper.mac, l.seq+1)
+	if !reordered && behind.Next() {
+		after, err := scanLink(behind)
+		reordered = err == nil && !after.follows(v.key, proper.mac, l.seq+1)
+	}
+	if reordered {
+		return fmt.Sprintf("reordered: entry %d belongs here", proper.seq), behind.Err()
+	}
+	return upTo("inserted", l.seq, proper.seq-1), behind.Err()
+}
+
+func upTo(how string, first, last int64) string {
+	if first == last {
+		return how
+	}
+	return fmt.Sprintf("%s, with those up to entry %d", how, last)
+}
