@@ -1,0 +1,131 @@
+package handlers
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"healthrecords/auth"
+	"healthrecords/store"
+)
+
+type tokensView struct {
+	Refresh string `json:"refresh"`
+	Access  string `json:"access"`
+}
+
+// tokens makes the texts of what the store granted. The same grant makes the
+// same refresh token.
+func (a *api) tokens(g store.Grant) tokensView {
+	issued := g.Now.Truncate(time.Second)
+	expires := issued.Add(a.AccessLifetime)
+	if expires.After(g.SessionExpires) {
+		expires = g.SessionExpires
+	}
+	return tokensView{
+		Refresh: a.Tokens.Sign(auth.Claims{Kind: auth.Refresh, User: g.Account, Session: g.Session, ID: g.Refresh, Issued: g.RefreshIssued, Expires: g.RefreshExpires}),
+		Access:  a.Tokens.Sign(auth.Claims{Kind: auth.Access, User: g.Account, Session: g.Session, ID: a.Store.NewID(), Issued: issued, Expires: expires}),
+	}
+}
+
+// decodeAll decodes a body of which every member is required.
+func (r *request) decodeAll(fields ...field) error {
+	var in store.Input
+	for i := range fields {
+		fields[i] = fields[i].required()
+	}
+	r.decode(&in, fields)
+	if in.Err != nil {
+		return in.Err
+	}
+	return in.Problems.Err()
+}
+
+// signIn spends one hash on every attempt, whatever is wrong with it.
+func (a *api) signIn(r *request) (answer, error) {
+	var name, secret *string
+	if err := r.decodeAll(text("username", &name, 0), password("password", &secret)); err != nil {
+		return answer{}, err
+	}
+	stored, err := a.Store.Credentials(r.Context(), *name)
+	if err != nil {
+		return answer{}, err
+	}
+	right, weak, err := a.Hasher.Verify(r.Context(), stored.Hash, *secret)
+	if err != nil {
+		return answer{}, err
+	}
+	newHash := ""
+	if right && weak {
+		if newHash, err = a.Hasher.Hash(r.Context(), *secret); err != nil {
+			return answer{}, err
+		}
+	}
+	grant, err := a.Store.SignIn(r.Context(), r.actor, stored, right, newHash)
+	if err != nil {
+		return answer{}, err
+	}
+	r.actor.Account = grant.Account // for the log
+	return answer{status: http.StatusOK, body: a.tokens(grant)}, nil
+}
+
+// refreshClaims reads the body's refresh token, which must be genuine.
+func (a *api) refreshClaims(r *request) (auth.Claims, error) {
+	var token *string
+	if err := r.decodeAll(text("refresh", &token, 0)); err != nil {
+		return auth.Claims{}, err
+	}
+	c, err := a.Tokens.Parse(auth.Refresh, *token, a.Store.Now())
+	if err != nil {
+		return c, errRefreshToken
+	}
+	r.actor.Account = c.User // for the log
+	return c, nil
+}
+
+// nobody is the request's actor on routes that ignore who is signed in.
+func (r *request) nobody() store.Actor {
+	return store.Actor{Address: r.actor.Address, Request: r.actor.Request}
+}
+
+func (a *api) refreshToken(r *request) (answer, error) {
+	c, err := a.refreshClaims(r)
+	if err != nil {
+		return answer{}, err
+	}
+	grant, err := a.Store.Refresh(r.Context(), r.nobody(), c.User, c.Session, c.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: a.tokens(grant)}, nil
+}
+
+func (a *api) blacklistToken(r *request) (answer, error) {
+	c, err := a.refreshClaims(r)
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusOK, body: struct{}{}}, a.Store.EndSession(r.Context(), r.nobody(), c.User, c.Session)
+}
+
+// verifyToken takes either kind of token and says whether it could be used.
+func (a *api) verifyToken(r *request) (answer, error) {
+	var token *string
+	if err := r.decodeAll(text("token", &token, 0)); err != nil {
+		return answer{}, err
+	}
+	ok, now := answer{status: http.StatusOK, body: struct{}{}}, a.Store.Now()
+	if c, err := a.Tokens.Parse(auth.Access, *token, now); err == nil {
+		r.actor.Account, r.actor.Session = c.User, c.Session
+		err := a.Store.CheckSession(r.Context(), r.actor)
+		if errors.Is(err, store.ErrSession) {
+			err = errRefreshToken // one answer to every bad token
+		}
+		return ok, err
+	}
+	c, err := a.Tokens.Parse(auth.Refresh, *token, now)
+	if err != nil {
+		return answer{}, errRefreshToken
+	}
+	return ok, a.Store.CheckRefresh(r.Context(), r.nobody(), c.User, c.Session, c.ID)
+}
