@@ -63,8 +63,19 @@ func starve(s *store.Store) error {
 			acknowledge("refused", "")
 		}
 	}
+	// There may be room for a few small writes yet, but not for so many.
+	ready := error(nil)
+	for i := 0; i < 300 && ready == nil; i++ {
+		ready = s.Ready(ctx)
+	}
+	if ready == nil {
+		return errors.New("with files at their limit the store says that it is ready")
+	}
 	if err := limitFiles(0); err != nil {
 		return err
+	}
+	if err := s.Ready(ctx); err != nil {
+		return fmt.Errorf("with room again the store is not ready: %w", err)
 	}
 	if err := write(); err != nil {
 		return fmt.Errorf("with room again: %w", err)
