@@ -19,10 +19,10 @@ const anchorPause = time.Minute
 // anchor takes checkpoints of the audit trail out of the database: into a file
 // that is only ever added to, and into the log.
 type anchor struct {
-	store *store.Store
-	file  string
-	log   *slog.Logger
-	count int64 // of entries at the last checkpoint
+	store  *store.Store
+	file   string
+	log    *slog.Logger
+	counts map[int]int64 // of entries at the last checkpoint of each lane
 }
 
 // run takes a checkpoint at the start, every minute or 1,000 entries when
@@ -42,23 +42,28 @@ func (a *anchor) run(ctx context.Context) {
 	}
 }
 
-// take takes a checkpoint when something was written since the last, which is
-// tried again until it lies in the file.
+// take takes a checkpoint of each lane of the trail in which something was
+// written since the last, which is tried again until it lies in the file.
 func (a *anchor) take(ctx context.Context) {
-	c, err := a.store.Checkpoint(ctx)
+	list, err := a.store.Checkpoints(ctx)
 	if err != nil {
 		a.log.Error("no checkpoint of the audit trail could be taken", "cause", store.Describe(err))
 		return
 	}
-	if c.Count == a.count {
-		return
+	if a.counts == nil {
+		a.counts = make(map[int]int64)
 	}
-	a.log.Info("checkpoint", "checkpoint", c)
-	if err := addLine(a.file, c); err != nil {
-		a.log.Error("a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
-		return
+	for _, c := range list {
+		if c.Count == a.counts[c.Lane] {
+			continue
+		}
+		a.log.Info("checkpoint", "checkpoint", c)
+		if err := addLine(a.file, c); err != nil {
+			a.log.Error("a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
+			return
+		}
+		a.counts[c.Lane] = c.Count
 	}
-	a.count = c.Count
 }
 
 // addLine adds a value as a line of JSON to a file, in one piece, and waits for

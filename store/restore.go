@@ -113,7 +113,7 @@ func (r *Restored) examine(ctx context.Context, o Options, a Actor, erased []era
 	if err != nil {
 		return err
 	}
-	if _, err := s.VerifyTrail(ctx, []Checkpoint{r.Manifest.Trail}); err != nil {
+	if _, err := s.VerifyTrail(ctx, r.Manifest.Checkpoints()); err != nil {
 		return fmt.Errorf("%w: the audit trail does not hold: %w", ErrBackup, err)
 	}
 	err = s.act(ctx, a, RestoreBackup, "", func(t *tx) error {
