@@ -125,7 +125,7 @@ func (s *Store) copyInto(ctx context.Context, file string) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	t := &tx{conn: &conn{ctx: ctx, c: to, stmts: make(map[string]*sql.Stmt)}, s: s, now: s.now()}
+	t := &tx{conn: &conn{dialect: &sqlite, ctx: ctx, c: to, stmts: make(map[string]*sql.Stmt)}, s: s, now: s.now()}
 	return m, t.describe(&m)
 }
 
@@ -163,7 +163,7 @@ func (t *tx) describe(m *Manifest) error {
 }
 
 func (t *tx) countRows() (map[string]int64, error) {
-	rows, err := t.rows(listTables)
+	rows, err := t.rows(t.listTables)
 	if err != nil {
 		return nil, err
 	}

@@ -62,8 +62,17 @@ func (s *Store) checkpoint(h head, at Instant) Checkpoint {
 // checkpointEntries is after how many entries a checkpoint is due.
 const checkpointEntries = 1000
 
-// TrailGrown receives when 1,000 entries were added since it last did.
+// TrailGrown receives when this process has added 1,000 entries since it last
+// did.
 func (s *Store) TrailGrown() <-chan struct{} { return s.grown }
+
+// grow counts the entries that were added.
+func (s *Store) grow(entries int64) {
+	if s.entries.Add(entries) >= checkpointEntries {
+		s.entries.Store(0)
+		announce(s.grown)
+	}
+}
 
 // ReadCheckpoints reads checkpoints, one JSON object a line. A line that breaks
 // off, as a crash or a full disk leaves it, is passed over; any other line that

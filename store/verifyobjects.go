@@ -127,10 +127,14 @@ func (v *verifier) indexSum(patient string, at Instant, lane int, seq int64) uin
 }
 
 // checkStructure finds indexes that do not lead to every row: what is asked of
-// the trail, here and elsewhere, is answered out of them.
+// the trail, here and elsewhere, is answered out of them. PostgreSQL does not
+// look for that by itself.
 func (t *tx) checkStructure() error {
+	if t.integrityCheck == "" {
+		return nil
+	}
 	var found string
-	err := t.row(integrityCheck).Scan(&found)
+	err := t.row(t.integrityCheck).Scan(&found)
 	if err != nil || found == "ok" {
 		return err
 	}
