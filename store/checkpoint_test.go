@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -71,7 +72,7 @@ func TestCheckpointsTellHowFarTheTrailReaches(t *testing.T) {
 	p.staff("admin")
 	p.clock.Advance(time.Hour)
 	c := reach(t, p.Store)
-	head := strings.ToLower(p.texts(`SELECT HEX(mac) FROM audit ORDER BY seq DESC LIMIT 1`)[0])
+	head := fmt.Sprintf("%x", p.texts(`SELECT mac FROM audit ORDER BY seq DESC LIMIT 1`)[0])
 	if want := int64(p.count(`SELECT COUNT(*) FROM audit`)); c.Lane != 0 || c.Count != want || c.Head != head || c.Time != store.InstantOf(p.clock.Now()) {
 		t.Errorf("Checkpoints = %+v, want lane 0, count %d, head %s and the time now", c, want, head)
 	}

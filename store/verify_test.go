@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // bookkeeping is a practice in which some of everything has happened, closed,
@@ -30,6 +31,7 @@ type bookkeeping struct {
 
 func newBookkeeping(t *testing.T) *bookkeeping {
 	t.Helper()
+	storetest.NeedsSQLite(t)
 	p, b := newPractice(t), &bookkeeping{}
 	ctx := t.Context()
 	ok := func(err error) {
@@ -643,7 +645,7 @@ func TestVerifyTrailKnowsWhomAnErasureConcerns(t *testing.T) {
 	if _, err := p.VerifyTrail(t.Context(), nil); err != nil {
 		t.Fatalf("VerifyTrail error = %v, want nil", err)
 	}
-	p.exec(`UPDATE accounts SET version = 1 WHERE id = ?`, doc.Account)
+	p.exec(`UPDATE accounts SET version = 1 WHERE id = $1`, doc.Account)
 	_, err := p.VerifyTrail(t.Context(), nil)
 	wantFinding(t, err, int64(p.count(`SELECT seq FROM audit WHERE action = 'doctor.change'`)), "the account "+doc.Account+" is not as new")
 }

@@ -2,7 +2,7 @@
 // environment chooses. Only tests import it.
 //
 // TEST_DATABASE is "sqlite", as when it is not set, or "postgres". A server is
-// the one at TEST_DATABASE_URL, whose user may make databases, or one that is
+// the one at TEST_DATABASE_URL, whose user is a superuser, or one that is
 // started from the server's programs on this machine and ends with the tests.
 // Where there is neither, tests that need PostgreSQL are skipped; with
 // TEST_DATABASE=postgres they fail instead, so that nothing is passed over
@@ -12,6 +12,7 @@ package storetest
 import (
 	"crypto/rand"
 	"database/sql"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -35,12 +36,12 @@ func OnPostgres() bool {
 	}
 }
 
-// NeedsFile skips a test that is about SQLite's file itself: its bytes, its
-// log, copies of it, who has it locked.
-func NeedsFile(t testing.TB) {
+// NeedsSQLite skips a test that is about SQLite itself: the bytes of its file,
+// its log, copies of it, who has it locked, the one who writes it.
+func NeedsSQLite(t testing.TB) {
 	t.Helper()
 	if OnPostgres() {
-		t.Skip("this is about the file of SQLite")
+		t.Skip("this is about SQLite's file, or its one writer")
 	}
 }
 
@@ -97,24 +98,20 @@ var free = make(chan string, 100)
 // newDatabase returns the URL of an empty database on a server.
 func newDatabase(t testing.TB, server string) string {
 	t.Helper()
-	u, err := url.Parse(server)
-	if err != nil {
-		t.Fatal("TEST_DATABASE_URL is not a URL")
-	}
 	name := ""
 	select {
 	case name = <-free:
 	default:
-		name = "test_" + strings.ToLower(rand.Text())
+		name = newName()
 		run(t, server, "CREATE DATABASE "+name+" TEMPLATE template0")
 	}
-	u.Path = "/" + name
+	database := renamed(t, server, name)
 	t.Cleanup(func() {
 		if shared == nil {
 			run(t, server, "DROP DATABASE "+name+" WITH (FORCE)")
 			return
 		}
-		run(t, u.String(), `
+		run(t, database, `
 			SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
 			DROP SCHEMA public CASCADE; CREATE SCHEMA public`)
 		select {
@@ -122,7 +119,7 @@ func newDatabase(t testing.TB, server string) string {
 		default:
 		}
 	})
-	return u.String()
+	return database
 }
 
 func run(t testing.TB, server, statement string) {
@@ -133,6 +130,64 @@ func run(t testing.TB, server, statement string) {
 		t.Fatalf("%s: %v", statement, err)
 	}
 }
+
+// Save keeps a database as it is, and returns what makes copies of it. Nobody
+// may have it open. On a server that was given what was saved stays.
+func Save(t testing.TB, database string) (restored func(testing.TB) string) {
+	t.Helper()
+	if path, ok := strings.CutPrefix(database, "sqlite:"); ok {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return func(t testing.TB) string {
+			t.Helper()
+			path := filepath.Join(t.TempDir(), "health.db")
+			if err := os.WriteFile(path, content, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return "sqlite:" + path
+		}
+	}
+	saved := copied(t, database)
+	return func(t testing.TB) string {
+		t.Helper()
+		again := copied(t, saved)
+		t.Cleanup(func() { onServer(t, again, `DROP DATABASE "%s" WITH (FORCE)`) })
+		return again
+	}
+}
+
+// copied returns the URL of a copy of a database of PostgreSQL.
+func copied(t testing.TB, database string) string {
+	t.Helper()
+	name := newName()
+	onServer(t, database, "CREATE DATABASE "+name+` TEMPLATE "%s"`)
+	return renamed(t, database, name)
+}
+
+// onServer runs a statement about a database from beside it.
+func onServer(t testing.TB, database, statement string) {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, renamed(t, database, "postgres"), fmt.Sprintf(statement, u.Path[1:]))
+}
+
+// renamed is a URL with another database in it.
+func renamed(t testing.TB, server, name string) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal("TEST_DATABASE_URL is not a URL")
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func newName() string { return "test_" + strings.ToLower(rand.Text()) }
 
 // Open opens a database beside the store, as another process could. On SQLite
 // the file must be there. The caller closes it; a connection that is not in use

@@ -20,7 +20,7 @@ func TestDatabasesAreEmptyAndApart(t *testing.T) {
 		t.Run(engine, func(t *testing.T) {
 			one, other := storetest.Postgres, storetest.Postgres
 			if engine == "sqlite" {
-				storetest.NeedsFile(t)
+				storetest.NeedsSQLite(t)
 				one, other = storetest.URL, storetest.URL
 			}
 			for _, url := range []string{one(t), other(t)} {
