@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // anchorage is a store and a place for its checkpoints. Tests use it in a
@@ -30,7 +31,7 @@ func newAnchorage(t *testing.T) *anchorage {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := store.Open(t.Context(), store.Options{
-		URL: "sqlite:" + filepath.Join(dir, "health.db"), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
+		URL: storetest.URL(t), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -237,7 +238,7 @@ func TestCheckpointOfAStoreThatIsAway(t *testing.T) {
 		a := newAnchorage(t)
 		var log bytes.Buffer
 		closed, err := store.Open(t.Context(), store.Options{
-			URL: "sqlite:" + filepath.Join(t.TempDir(), "health.db"), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
+			URL: storetest.URL(t), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
 		})
 		if err != nil {
 			t.Fatal(err)
