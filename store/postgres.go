@@ -52,11 +52,11 @@ CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 
 // openPostgres makes the pool. Nothing is connected yet.
 func openPostgres(o Options) (*sql.DB, *dialect, error) {
-	p, err := ParsePostgres(o.URL)
+	p, password, err := parsePostgres(o.URL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the database URL is not right: %w", err)
 	}
-	connector, err := pq.NewConnectorConfig(p.driverConfig())
+	connector, err := pq.NewConnectorConfig(p.driverConfig(password))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,6 +71,22 @@ func openPostgres(o Options) (*sql.DB, *dialect, error) {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)
 	return db, postgres(o.Timeout), nil
+}
+
+// UnsafeSettings returns the settings of a PostgreSQL server that are off although
+// what it has acknowledged can be lost then; none of SQLite.
+func (s *Store) UnsafeSettings(ctx context.Context) (names []string, err error) {
+	if s.dialect == &sqlite {
+		return nil, nil
+	}
+	err = s.read(ctx, func(t *tx) error {
+		rows, err := t.rows(`SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name`)
+		if err == nil {
+			names, err = collect(rows, scanText)
+		}
+		return err
+	})
+	return names, err
 }
 
 // dialer is net.Dialer with the one method more that the driver asks for.
