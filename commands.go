@@ -161,7 +161,7 @@ func migrate(p *program, args []string) error {
 		fmt.Fprintf(p.out, "The schema lacks %d steps.\n", pending)
 		return exit(exitNo)
 	}
-	s, _, err := p.open(true)
+	s, _, err := p.openStore(true, true)
 	if err != nil {
 		return err
 	}
