@@ -20,6 +20,18 @@ const MaxWaiting = maxWaiting
 // Waiting is how many actions wait now.
 func (s *Store) Waiting() int { return len(s.writer.(*committer).jobs) }
 
+// PreferFirstLane makes actions that come one after another add to the first
+// lane of the trail, so that their entries are numbered in their order.
+func (s *Store) PreferFirstLane() {
+	w, ok := s.writer.(*transactor)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.lanes)
+}
+
 // Script runs statements on the writing connection.
 func (s *Store) Script(ctx context.Context, text string) error {
 	return s.write(ctx, func(t *tx) error { return t.script(text) })
