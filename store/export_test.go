@@ -55,3 +55,20 @@ func (s *Store) AllConns(ctx context.Context) (conns []*sql.Conn, free func(), e
 	}
 	return append([]*sql.Conn{s.writer.(*committer).conn.c}, conns...), free, nil
 }
+
+// Swallow is an action that takes no notice of a statement that failed.
+func (s *Store) Swallow(ctx context.Context) error {
+	return s.write(ctx, func(t *tx) error {
+		t.exec(`SELECT nothing FROM nowhere`)
+		return nil
+	})
+}
+
+// CountRows counts the rows of all tables.
+func (s *Store) CountRows(ctx context.Context) (counts map[string]int64, err error) {
+	err = s.read(ctx, func(t *tx) (err error) {
+		counts, err = t.countRows()
+		return err
+	})
+	return counts, err
+}

@@ -26,6 +26,7 @@ func postgres(timeout time.Duration) *dialect {
 		beginReadLong: readOnly,
 		tableExists:   "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
 		listTables:    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
+		analyze:       "ANALYZE",
 		clean:         "VACUUM accounts, assignments, notes, note_versions, outbox, records, record_versions, sessions",
 		share:         " FOR SHARE",
 		// Text sorts and compares by its bytes, as in SQLite.
