@@ -112,7 +112,7 @@ func TestCopyOfABentTrailLeavesNothing(t *testing.T) {
 func TestCopyOfADatabaseInUse(t *testing.T) {
 	p := newPractice(t)
 	pat := p.patient("pat")
-	if err := p.FillTrail(t.Context(), pat.Account, 5000); err != nil {
+	if err := p.FillTrail(t.Context(), pat.Account, 1500); err != nil {
 		t.Fatal(err)
 	}
 	stop, stopped := make(chan struct{}), make(chan struct{})

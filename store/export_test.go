@@ -72,3 +72,6 @@ func (s *Store) CountRows(ctx context.Context) (counts map[string]int64, err err
 	})
 	return counts, err
 }
+
+// LockClass is the first key of the advisory locks.
+const LockClass = lockClass
