@@ -144,10 +144,10 @@ func tables() []string {
 	return names
 }
 
-// Rows are written in batches: below what both databases take in one statement,
-// and not much memory at once.
+// Rows are written in batches: SQLite looks for every value among all of its
+// statement, and none is to take much memory.
 const (
-	copyValues = 8000
+	copyValues = 800
 	copyBytes  = 4 << 20
 )
 
