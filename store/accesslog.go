@@ -67,7 +67,7 @@ func (s *Store) AccessLog(ctx context.Context, a Actor, patient string, p Paging
 func (t *tx) accesses(patient string, from Position, limit int) ([]Event, error) {
 	lane, seq := eventPlace(from.ID)
 	var q statement
-	q.add(`SELECT `+linkColumns+` FROM audit a WHERE a.patient = $`, patient)
+	q.add(`SELECT `+linkColumns+` FROM audit a WHERE a.patient = $ AND a.patient <> ''`, patient) // as the index says it
 	q.behind(newestFirst("a.at, a.lane, a.seq"), from, from.Key, lane, seq)
 	q.add(` UNION ALL SELECT `+linkColumns+` FROM audit_patients i JOIN audit a ON a.lane = i.lane AND a.seq = i.seq WHERE i.patient_id = $`, patient)
 	q.behind(newestFirst("i.at, i.lane, i.seq"), from, from.Key, lane, seq)
