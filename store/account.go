@@ -289,8 +289,10 @@ func (t *tx) deleteAccount(a *account) error {
 	if err := t.touchPartners(a.id); err != nil {
 		return err
 	}
-	if _, err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE ended_at IS NULL AND (patient_id = $2 OR doctor_id = $2)`, t.at(), a.id); err != nil {
-		return err
+	for _, side := range []string{"patient_id", "doctor_id"} { // each has an index
+		if _, err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE ended_at IS NULL AND `+side+` = $2`, t.at(), a.id); err != nil {
+			return err
+		}
 	}
 	if _, err := t.endSessions(a.id); err != nil {
 		return err
