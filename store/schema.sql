@@ -174,3 +174,8 @@ CREATE TABLE milestones (
     name TEXT PRIMARY KEY, -- backup, ready
     at   TEXT NOT NULL
 );
+
+-- step 2
+
+-- Entries are listed by time, for each lane has numbers of its own.
+CREATE INDEX audit_by_time ON audit (at, lane, seq);
