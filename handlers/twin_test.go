@@ -92,10 +92,10 @@ func (w *twin) request(who int, fresh bool, method, path, body string, headers [
 	return r
 }
 
-func newTwins(t *testing.T) *twins {
+func newTwins(t *testing.T, urls ...string) *twins {
 	t.Helper()
 	w := &twins{t: t, random: rand.New(rand.NewPCG(4, 2)), played: map[string]bool{}, objects: map[string][]string{}, authors: map[string]int{}, tags: map[string]string{}}
-	for i, url := range []string{"sqlite:" + filepath.Join(t.TempDir(), "health.db"), storetest.Postgres(t)} {
+	for i, url := range urls {
 		w.sides[i] = &twin{symbols: map[string]string{}, values: map[string]string{}}
 		w.sides[i].practice = newPractice(t, func(so *store.Options, _ *handlers.Options) {
 			so.URL, so.MaxConnections = url, 1 // and so the trail has one lane, as on SQLite
@@ -203,7 +203,7 @@ func (w *twins) who(kind string) int {
 
 func (w *twins) id(collection string) string {
 	if w.often(4) {
-		return pick(w.random, []string{"019c0000-0000-7000-8000-000000000000", "no-id", "%00", "<1>"})
+		return pick(w.random, []string{"019c0000-0000-7000-8000-000000000000", "no-id", "<1>"})
 	}
 	return pick(w.random, w.objects[collection])
 }
@@ -379,7 +379,7 @@ func (w *twins) list() {
 	var filters []string
 	for _, f := range []string{
 		"page_size=" + fmt.Sprint(1+w.random.IntN(6)), "search=" + pick(w.random, vocabulary), "ordering=" + pick(w.random, []string{"date", "-date"}),
-		"patient=" + w.id("patients"), "patient=%00", "author=%ff", "author=" + w.id("doctors"), "doctor=" + w.id("doctors"), "health_record=" + w.id("health-records"),
+		"patient=" + w.id("patients"), "author=" + w.id("doctors"), "doctor=" + w.id("doctors"), "health_record=" + w.id("health-records"),
 		"date_after=2026-02-01", "date_before=2026-02-20T10:00:00Z", "page_size=0",
 	} {
 		if w.often(6) {
@@ -448,7 +448,7 @@ func (w *twins) any() {
 	if method == "DELETE" && w.often(80) {
 		method = "GET"
 	}
-	body := pick(w.random, []string{"", "{}", "[]", `{"title":`, `{"title":"a","title":"b"}`, "null", `{"user":7}`, `{"note":"n","health_record":"\u0000"}`, `{"title":"t","description":"d","patient":"\u0000"}`, `{"doctors":["\u0000"]}`, strings.Repeat(" ", 70<<10)})
+	body := pick(w.random, []string{"", "{}", "[]", `{"title":`, `{"title":"a","title":"b"}`, "null", `{"user":7}`, strings.Repeat(" ", 70<<10)})
 	headers := pick(w.random, [][]string{nil, nil, nil, {"Content-Type: text/plain"}, {"Authorization: Basic x"}, {"Host: evil.example"}, {"Origin: https://app.example.org"}})
 	w.playWith(w.often(90), w.who(""), method, path, body, headers...)
 }
@@ -472,7 +472,10 @@ func (w *twins) command() {
 // An hour of everybody's work, from a fixed seed, on both engines: every answer
 // is the same, and so is what is left behind.
 func TestBothEnginesAnswerAlike(t *testing.T) {
-	w := newTwins(t)
+	sqlite, postgres := "sqlite:"+filepath.Join(t.TempDir(), "health.db"), storetest.Postgres(t)
+	l := listener{statements: map[string]bool{}}
+	w := newTwins(t, sqlite, l.between(t, postgres))
+	l.write(true)
 	steps := 2000
 	if testing.Short() {
 		steps = 300
@@ -494,7 +497,7 @@ func TestBothEnginesAnswerAlike(t *testing.T) {
 		{8, w.turn},
 		{4, w.tokens},
 		{5, w.any},
-		{1, w.command},
+		{1, func() { l.write(false); w.command(); l.write(true) }},
 	}
 	var total int
 	for _, a := range acts {
@@ -520,6 +523,8 @@ func TestBothEnginesAnswerAlike(t *testing.T) {
 			t.Errorf("%s never went well: too little was proved", route)
 		}
 	}
+	l.write(false)
+	l.wantNoScans(t, sqlite, postgres)
 	w.wantSameRemains()
 }
 
