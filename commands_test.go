@@ -54,7 +54,11 @@ func newMachine(t *testing.T, environ ...string) *machine {
 	dir := filepath.Join(t.TempDir(), "data")
 	m := &machine{t: t, dir: dir, url: "sqlite:" + filepath.Join(dir, "health.db"), secrets: []string{staffPassword}}
 	m.environ = append([]string{"DATA_DIR=" + dir, "LOG_FORMAT=json"}, environ...)
-	if storetest.OnPostgres() {
+	given := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, "DATABASE_URL=") })
+	switch {
+	case given >= 0:
+		m.url = strings.TrimPrefix(environ[given], "DATABASE_URL=")
+	case storetest.OnPostgres():
 		m.url = storetest.URL(t)
 		m.environ = append(m.environ, "DATABASE_URL="+m.url)
 	}
