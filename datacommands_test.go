@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -108,6 +109,42 @@ func TestRestoreCommand(t *testing.T) {
 	m.want(exitNo, "", "nobody has that user name", "user", "sessions", "later")
 	m.want(exitDone, "", "0 sessions are open", "user", "sessions", "admin")
 	m.want(exitDone, "The trail holds", "", "audit", "verify")
+}
+
+// On PostgreSQL its own programs do it. The lines that the commands say, typed in
+// as they stand, move a practice to another machine.
+func TestBackupOnPostgres(t *testing.T) {
+	bin, err := storetest.Programs()
+	if err != nil {
+		storetest.Missing(t, err.Error())
+	}
+	m := newMachine(t, "DATABASE_URL="+storetest.Postgres(t))
+	other := newMachine(t, "DATABASE_URL="+storetest.Postgres(t))
+	m.staff("admin")
+	m.patient("pat")
+	file := filepath.Join(t.TempDir(), "monday's")
+	m.copyTo(other.dir, "data.key", "secret.key")
+	typed := func(m *machine, command string) {
+		t.Helper()
+		_, said := m.want(exitNo, "", "run: pg_", command, file)
+		_, line, _ := strings.Cut(strings.TrimSpace(said), "run: ")
+		line, _, _ = strings.Cut(line, " (")
+		c := exec.Command("/bin/sh", "-c", line)
+		c.Env = []string{"PATH=" + bin + ":/usr/bin:/bin"}
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%s error = %v, want nil: %s", line, err, out)
+		}
+	}
+	typed(m, "backup")
+	typed(other, "restore")
+	other.want(exitDone, "The schema is up to date.\n", "", "migrate", "--check")
+	other.want(exitDone, "", "0 sessions are open", "user", "sessions", "pat")
+	other.want(exitDone, "The trail holds", "", "audit", "verify")
+	db := storetest.Open(t, other.url)
+	defer db.Close()
+	if _, err := db.Exec(`UPDATE audit SET request = 'x'`); err == nil {
+		t.Error("the restored database lets its trail be changed, want it refused")
+	}
 }
 
 // The drill: another machine, where nothing is but the two files and the key.

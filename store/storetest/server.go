@@ -41,11 +41,11 @@ rm -rf "$dir"
 
 // settings are for tests that would not outlive a crash of the machine anyway,
 // and for many stores at once.
-const settings = "-c listen_addresses= -c max_connections=400 -c autovacuum=off -c max_wal_size=4GB -c log_min_messages=fatal"
+const settings = "-c listen_addresses= -c max_connections=400 -c max_wal_size=4GB -c log_min_messages=fatal"
 
 // startServer makes a server in a directory of its own, which it listens in.
 func startServer() (*Server, error) {
-	bin, err := programs()
+	bin, err := Programs()
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func startServer() (*Server, error) {
 func (s *Server) start(bin string) error {
 	options := settings + " -c unix_socket_directories=" + s.dir
 	if f := flag.Lookup("test.bench"); f == nil || f.Value.String() == "" { // what is measured waits for the disk
-		options += " -c fsync=off"
+		options += " -c fsync=off -c autovacuum=off"
 	}
 	s.cmd = exec.Command("/bin/sh", "-c", keeper, "keeper", s.dir, options)
 	s.cmd.Env = []string{"PATH=" + bin + ":/usr/bin:/bin", "LC_ALL=C.UTF-8"}
@@ -92,8 +92,8 @@ func (s *Server) start(bin string) error {
 	return s.ctl("-w start")
 }
 
-// programs returns the directory of the newest server on this machine.
-func programs() (string, error) {
+// Programs returns the directory of the newest server on this machine.
+func Programs() (string, error) {
 	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if len(found) == 0 {
 		path, err := exec.LookPath("initdb")
