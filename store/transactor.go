@@ -33,8 +33,10 @@ const (
 	longestRest   = 100 * time.Millisecond
 )
 
-// errNoLane means that all lanes of the trail were taken.
-var errNoLane = errors.New("all lanes of the trail are in use")
+var (
+	errNoLane   = errors.New("all lanes of the trail are in use")
+	errNotBegun = errors.New("no transaction was begun") // and so nothing can be answered, whatever the cause
+)
 
 func newTransactor(s *Store, c *conn) *transactor {
 	c.close()
@@ -93,7 +95,7 @@ func (w *transactor) leaveLane(lane int) {
 // explain turns trouble of the database into ErrUnavailable, or into what ctx
 // says when who asked has gone.
 func (w *transactor) explain(ctx context.Context, err error) error {
-	if !isConflict(err) && !isUnavailable(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
+	if !errors.Is(err, errNotBegun) && !isConflict(err) && !isUnavailable(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	if ctx.Err() != nil {
@@ -152,7 +154,7 @@ func (w *transactor) transaction(ctx context.Context, b begin, f func(*tx) error
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotBegun, err)
 	}
 	t := &tx{conn: c, s: w.s, now: w.s.now(), head: h}
 	if err := f(t); err != nil {
