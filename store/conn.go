@@ -73,7 +73,7 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 
 func (c *conn) run(query string, args []any) (sql.Result, error) {
 	if !c.prepared {
-		return c.c.ExecContext(c.ctx, query, args...)
+		return c.c.ExecContext(c.ctx, query, storable(args)...)
 	}
 	s, err := c.statement(query)
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *conn) run(query string, args []any) (sql.Result, error) {
 
 func (c *conn) rows(query string, args ...any) (*sql.Rows, error) {
 	if !c.prepared {
-		return c.c.QueryContext(c.ctx, query, args...)
+		return c.c.QueryContext(c.ctx, query, storable(args)...)
 	}
 	s, err := c.statement(query)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *conn) rows(query string, args ...any) (*sql.Rows, error) {
 // row is the first row of a query; its Scan reports every error.
 func (c *conn) row(query string, args ...any) rowScanner {
 	if !c.prepared {
-		return c.c.QueryRowContext(c.ctx, query, args...)
+		return c.c.QueryRowContext(c.ctx, query, storable(args)...)
 	}
 	s, err := c.statement(query)
 	if err != nil {

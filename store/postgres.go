@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lib/pq"
 	"github.com/lib/pq/pqerror"
@@ -97,6 +99,19 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	return d.DialContext(ctx, network, address)
+}
+
+// storable replaces what PostgreSQL takes in no text, neither to keep nor to
+// compare with: NUL, and bytes that are no UTF-8. It comes from filters, where it
+// finds nothing either way, and from what other servers say.
+func storable(args []any) []any {
+	for i, v := range args {
+		text := reflect.ValueOf(v)
+		if text.Kind() == reflect.String && (strings.Contains(text.String(), "\x00") || !utf8.ValidString(text.String())) {
+			args[i] = strings.ToValidUTF8(strings.ReplaceAll(text.String(), "\x00", "\uFFFD"), "\uFFFD")
+		}
+	}
+	return args
 }
 
 // isLost tells whether a connection is gone, or leads to a server that takes no

@@ -213,6 +213,34 @@ func TestTrailOnPostgresOnlyGrows(t *testing.T) {
 	p.wantTrail()
 }
 
+// Text that PostgreSQL cannot hold finds nothing, and is kept as far as it can.
+func TestTextThatPostgresCannotHold(t *testing.T) {
+	p := onPostgres(t, same)
+	admin := p.staff("admin")
+	doc := p.doctor(admin, "doc")
+	pat := p.patient("pat", doc.Account)
+	for _, text := range []string{"\x00", "caf\xe9", pat.Account + "\x00"} {
+		events, err := p.Events(t.Context(), admin, store.EventFilter{Actor: text, Action: store.Action(text)}, store.Paging{Size: 5})
+		if err != nil || len(events.Items) != 0 {
+			t.Errorf("Events of %q = %d, %v, want none, nil", text, len(events.Items), err)
+		}
+		records, err := p.Records(t.Context(), pat, store.RecordFilter{Patient: text}, store.Paging{Size: 5})
+		if err != nil || len(records.Items) != 0 {
+			t.Errorf("Records of %q = %d, %v, want none, nil", text, len(records.Items), err)
+		}
+	}
+	mails, err := p.ClaimMail(t.Context(), 1, time.Minute)
+	if err != nil || len(mails) != 1 {
+		t.Fatalf("ClaimMail = %d, %v, want 1, nil", len(mails), err)
+	}
+	if err := p.MailFailed(t.Context(), mails[0].ID, "550 bo\xeete pleine\x00"); err != nil {
+		t.Errorf("MailFailed error = %v, want nil", err)
+	}
+	if got, want := p.texts(`SELECT outcome FROM outbox`), "failed: 550 bo\uFFFDte pleine\uFFFD"; len(got) != 1 || got[0] != want {
+		t.Errorf("outcome = %q, want %q", got, want)
+	}
+}
+
 // The server goes away and comes back. What finds a connection that was lost
 // meanwhile gets another one.
 func TestServerThatComesBack(t *testing.T) {
