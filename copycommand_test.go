@@ -49,7 +49,8 @@ func TestPasswordOnTheCommandLineIsPointedOut(t *testing.T) {
 
 // What PostgreSQL's own programs do is said, without the password.
 func TestBackupOfPostgres(t *testing.T) {
-	m := newMachine(t, "DATABASE_URL=postgres://app:xyzzyPassword@127.0.0.1:1/health", "DATA_KEY="+strongSecret)
+	m := newMachine(t)
+	m.environ = append(m.environ, "DATABASE_URL=postgres://app:xyzzyPassword@127.0.0.1:1/health", "DATA_KEY="+strongSecret)
 	m.secrets = append(m.secrets, "xyzzyPassword")
 	code, out, said := m.run("", "restore", "monday")
 	if want := "run: pg_restore --exit-on-error --no-owner --dbname='postgres://app@127.0.0.1:1/health?sslmode=disable' 'monday'"; code != exitNo || out != "" || !strings.Contains(said, want) {
