@@ -203,7 +203,7 @@ func (w *twins) who(kind string) int {
 
 func (w *twins) id(collection string) string {
 	if w.often(4) {
-		return pick(w.random, []string{"019c0000-0000-7000-8000-000000000000", "no-id", "<1>"})
+		return pick(w.random, []string{"019c0000-0000-7000-8000-000000000000", "no-id", "%00", "<1>"})
 	}
 	return pick(w.random, w.objects[collection])
 }
@@ -379,7 +379,7 @@ func (w *twins) list() {
 	var filters []string
 	for _, f := range []string{
 		"page_size=" + fmt.Sprint(1+w.random.IntN(6)), "search=" + pick(w.random, vocabulary), "ordering=" + pick(w.random, []string{"date", "-date"}),
-		"patient=" + w.id("patients"), "author=" + w.id("doctors"), "doctor=" + w.id("doctors"), "health_record=" + w.id("health-records"),
+		"patient=" + w.id("patients"), "patient=%00", "author=%ff", "author=" + w.id("doctors"), "doctor=" + w.id("doctors"), "health_record=" + w.id("health-records"),
 		"date_after=2026-02-01", "date_before=2026-02-20T10:00:00Z", "page_size=0",
 	} {
 		if w.often(6) {
@@ -448,7 +448,7 @@ func (w *twins) any() {
 	if method == "DELETE" && w.often(80) {
 		method = "GET"
 	}
-	body := pick(w.random, []string{"", "{}", "[]", `{"title":`, `{"title":"a","title":"b"}`, "null", `{"user":7}`, strings.Repeat(" ", 70<<10)})
+	body := pick(w.random, []string{"", "{}", "[]", `{"title":`, `{"title":"a","title":"b"}`, "null", `{"user":7}`, `{"note":"n","health_record":"\u0000"}`, `{"title":"t","description":"d","patient":"\u0000"}`, `{"doctors":["\u0000"]}`, strings.Repeat(" ", 70<<10)})
 	headers := pick(w.random, [][]string{nil, nil, nil, {"Content-Type: text/plain"}, {"Authorization: Basic x"}, {"Host: evil.example"}, {"Origin: https://app.example.org"}})
 	w.playWith(w.often(90), w.who(""), method, path, body, headers...)
 }

@@ -157,11 +157,21 @@ type statement struct {
 func (q *statement) add(piece string, values ...any) {
 	for i, part := range strings.Split(piece, "$") {
 		if i > 0 {
-			q.args = append(q.args, values[i-1])
+			q.args = append(q.args, findable(values[i-1]))
 			q.text.WriteString("$" + strconv.Itoa(len(q.args)))
 		}
 		q.text.WriteString(part)
 	}
+}
+
+// findable is a value as it can be looked for. What no database keeps as text,
+// NUL and what is no UTF-8, becomes U+FFFD, which no id holds, nor anything else
+// that is looked for.
+func findable(value any) any {
+	if text, ok := value.(string); ok {
+		return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\ufffd"), "\ufffd")
+	}
+	return value
 }
 
 // in adds the values, commas between. The last is repeated up to a power of
