@@ -45,7 +45,6 @@ auth_type = trust
 auth_file = %s/users
 pool_mode = transaction
 default_pool_size = %d
-ignore_startup_parameters = extra_float_digits
 `, server, dir, dir, connections))
 	u.RawQuery = url.Values{"host": {dir}}.Encode()
 	return u.String()
