@@ -53,6 +53,10 @@ func TestEveryActionLeavesOneEntry(t *testing.T) {
 	w := newTown(t)
 	done, refused := make(map[store.Action]bool), make(map[store.Action]bool)
 	for i, d := range w.deeds() {
+		if storetest.OnPostgres() && d.action == store.BackUp { // its own programs do it
+			done[d.action], refused[d.action] = true, true
+			continue
+		}
 		t.Run(d.name, func(t *testing.T) { w.wantEntry(t, i, d) })
 		if d.err == nil && !d.invalid {
 			done[d.action] = true
@@ -323,6 +327,8 @@ func TestNothingIsAnsweredWithoutAnEntry(t *testing.T) {
 				switch {
 				case d.unseen:
 					wantErr(t, d.name, err, nil)
+				case storetest.OnPostgres() && d.action == store.BackUp:
+					wantErr(t, d.name, err, store.ErrPostgres)
 				default:
 					wantErr(t, d.name, err, store.ErrUnavailable)
 				}

@@ -676,6 +676,7 @@ func TestVerifyTrailDistrustsCheckpoints(t *testing.T) {
 // However long the trail, each question walks along one table and looks the
 // rest up.
 func TestVerifyTrailLooksUpInIndexes(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	for _, query := range store.TrailQueries() {
 		scans := 0
