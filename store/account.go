@@ -43,43 +43,129 @@ type UserInput struct {
 	CurrentPassword *string // checked by the caller against what [Store.OwnCredentials] returned
 	PasswordHash    string
 	Proven          string // the stored hash that CurrentPassword was found to match
+	Active          *bool  // for staff to write; from anyone else it is ignored
+}
+
+// makeAccount makes an account out of what every role has. The caller fills in
+// the rest and inserts it.
+func (t *tx) makeAccount(role Role, in *UserInput) (*account, error) {
+	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), password: in.PasswordHash}
+	a.user = User{value(in.Username), value(in.Email), value(in.FirstName), value(in.LastName)}
+	var err error
+	a.key, err = newSealer(a.rawKey)
+	return a, err
 }
 
 // newAccount makes an account out of what every role's input has. The caller
 // fills in the rest, looks at the problems and inserts it.
 func (t *tx) newAccount(role Role, in *UserInput, p *Problems) (*account, error) {
-	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), password: in.PasswordHash}
-	var err error
-	if a.key, err = newSealer(a.rawKey); err != nil {
+	a, err := t.makeAccount(role, in)
+	if err != nil {
 		return nil, err
 	}
-	a.user = User{value(in.Username), value(in.Email), value(in.FirstName), value(in.LastName)}
-	taken, err := t.exists(`SELECT 1 FROM accounts WHERE name_hash = $1`, t.s.keys.nameHash(a.user.Username))
-	if taken && !p.Has("user.username") {
-		p.Add("user.username", "A user with that username already exists.")
+	if active := t.staffWritesActive(in, p); active != nil {
+		a.active = *active
 	}
-	return a, err
+	return a, t.checkName(a.user.Username, "user.username", p)
+}
+
+// checkName notes when a user name is taken.
+func (t *tx) checkName(username, field string, p *Problems) error {
+	taken, err := t.exists(`SELECT 1 FROM accounts WHERE name_hash = $1`, t.s.keys.nameHash(username))
+	if taken && !p.Has(field) {
+		p.Add(field, "A user with that username already exists.")
+	}
+	return err
+}
+
+// staffWritesActive takes out of an input what only staff may write.
+func (t *tx) staffWritesActive(in *UserInput, p *Problems) *bool {
+	if t.who.role != Staff {
+		p.Forget("user.is_active")
+		return nil
+	}
+	return in.Active
 }
 
 // changeUser applies what a body says of the person. Only the owner's password
-// lets the owner change the e-mail address.
-func (t *tx) changeUser(a *account, in *UserInput, p *Problems) {
+// lets the owner change the e-mail address; a link that was sent to the address
+// before is void then.
+func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 	name := a.user.Name()
 	t.set(&a.user.FirstName, in.FirstName, "first_name")
 	t.set(&a.user.LastName, in.LastName, "last_name")
 	if a.user.Name() != name {
 		a.renamed++
 	}
-	if in.Email != nil && *in.Email != a.user.Email && t.who.id == a.id {
-		switch {
-		case in.CurrentPassword == nil:
-			p.Add("user.current_password", "This field is required.")
-		case in.Proven == "" || in.Proven != a.password:
-			p.Add("user.current_password", "The password is not correct.")
-			t.refuse("wrong password")
+	if in.Email != nil && *in.Email != a.user.Email {
+		if t.who.id == a.id {
+			t.proveEmail(a, in, p)
+		}
+		a.formerEmail = a.user.Email
+		if err := t.voidTokens(a.id, ResetToken); err != nil {
+			return err
 		}
 	}
 	t.set(&a.user.Email, in.Email, "email")
+	if in.Proven != "" && in.Proven == a.password {
+		if err := t.forget(t.ownLimit(a.id)); err != nil {
+			return err
+		}
+	}
+	if active := t.staffWritesActive(in, p); active != nil {
+		return t.setActive(a, *active)
+	}
+	return nil
+}
+
+func (t *tx) proveEmail(a *account, in *UserInput, p *Problems) {
+	switch {
+	case in.CurrentPassword == nil:
+		p.Add("user.current_password", "This field is required.")
+	case in.Proven == "" || in.Proven != a.password:
+		p.Add("user.current_password", wrongPassword)
+		t.refuse("wrong password")
+	}
+}
+
+// setActive lets an account sign in, or keeps it from it and ends all that
+// lets somebody act as its owner. The caller stores the account. The last staff
+// account at work stays so, but for the operator: ErrLastStaff.
+func (t *tx) setActive(a *account, active bool) error {
+	if a.active != active {
+		a.active = active
+		t.entry.fields = append(t.entry.fields, "active")
+	}
+	if active {
+		return nil
+	}
+	if err := t.keepStaff(a); err != nil {
+		return err
+	}
+	a.devicesSince = t.at()
+	if err := t.voidTokens(a.id, ResetToken); err != nil {
+		return err
+	}
+	_, err := t.endSessions(a.id)
+	return err
+}
+
+// keepStaff returns ErrLastStaff when no staff account but this one is at work.
+// All who ask write one row: of two who would each remove another, the second
+// has to look again.
+func (t *tx) keepStaff(a *account) error {
+	if a.role != Staff || t.who.role == Operator {
+		return nil
+	}
+	_, err := t.exec(`INSERT INTO milestones (name, at) VALUES ('staff', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
+	if err != nil {
+		return err
+	}
+	others, err := t.exists(`SELECT 1 FROM accounts WHERE role = 'staff' AND active = 1 AND deleted_at IS NULL AND id <> $1`, a.id)
+	if err == nil && !others {
+		err = ErrLastStaff
+	}
+	return err
 }
 
 // set applies a value that was given and notes the field's name in the entry
@@ -91,8 +177,11 @@ func (t *tx) set(field *string, to *string, name string) {
 	}
 }
 
-// deleteAccount hides an account and ends its sessions and assignments.
+// deleteAccount hides an account and ends its sessions, assignments and tokens.
 func (t *tx) deleteAccount(a *account) error {
+	if err := t.keepStaff(a); err != nil {
+		return err
+	}
 	if err := t.touchPartners(a.id); err != nil {
 		return err
 	}
@@ -101,6 +190,11 @@ func (t *tx) deleteAccount(a *account) error {
 	}
 	if _, err := t.endSessions(a.id); err != nil {
 		return err
+	}
+	for _, statement := range []string{`DELETE FROM one_use WHERE account_id = $1`, `DELETE FROM invitations WHERE account_id = $1`} {
+		if _, err := t.exec(statement, a.id); err != nil {
+			return err
+		}
 	}
 	_, err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, t.at(), a.id)
 	t.entry.version = a.version

@@ -16,10 +16,13 @@ type account struct {
 	createdAt Instant
 	deletedAt Instant
 
-	key      sealer
-	rawKey   []byte // only while the account is new, see isNew
-	password string // the PHC string
-	user     User
+	key          sealer
+	rawKey       []byte // only while the account is new, see isNew
+	password     string // the PHC string; "" until an invitation is accepted
+	otpSecret    string // the second factor's secret, 20 bytes; "" when there is none
+	user         User
+	devicesSince Instant // proofs of devices from before do not count
+	formerEmail  string  // the address that this very action changes
 	// Of a patient.
 	dateOfBirth, phone, address string
 	// Of a doctor.
@@ -31,15 +34,16 @@ func (a *account) isNew() bool { return a.rawKey != nil }
 
 // standing is what an account is allowed to be. It lies open in the row, for
 // queries, and the seal of the profile is bound to it: who writes into the file
-// cannot make somebody staff.
+// cannot make somebody staff, nor turn a second factor off.
 type standing struct {
 	role     Role
 	active   bool
 	verified bool
+	otpOn    bool // the second factor is on
 }
 
-const accountColumns = `a.id, a.role, a.active, a.verified, a.version, a.paired, a.renamed,
-	a.created_at, COALESCE(a.deleted_at, ''), a.data_key_id, a.wrapped_key, a.profile, a.password`
+const accountColumns = `a.id, a.role, a.active, a.verified, a.otp_on, a.version, a.paired, a.renamed,
+	a.created_at, COALESCE(a.deleted_at, ''), a.devices_since, a.data_key_id, a.wrapped_key, a.profile, a.password, a.otp`
 
 func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccountAnd(row) }
 
@@ -47,20 +51,20 @@ func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccoun
 func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
 	a := new(account)
 	var dataKey string
-	var wrapped, profile, password []byte
-	err := row.Scan(append([]any{&a.id, &a.role, &a.active, &a.verified, &a.version, &a.paired, &a.renamed,
-		&a.createdAt, &a.deletedAt, &dataKey, &wrapped, &profile, &password}, more...)...)
+	var wrapped, profile, password, otp []byte
+	err := row.Scan(append([]any{&a.id, &a.role, &a.active, &a.verified, &a.otpOn, &a.version, &a.paired, &a.renamed,
+		&a.createdAt, &a.deletedAt, &a.devicesSince, &dataKey, &wrapped, &profile, &password, &otp}, more...)...)
 	if err != nil {
 		return nil, err
 	}
 	if a.key, err = t.key(a.id, dataKey, wrapped); err != nil {
 		return nil, err
 	}
-	return a, a.open(profile, password)
+	return a, a.open(profile, password, otp)
 }
 
 // open opens what is sealed in the row.
-func (a *account) open(profile, password []byte) error {
+func (a *account) open(profile, password, otp []byte) error {
 	v, err := openProfile(a.key, a.id, a.version, a.standing, profile)
 	if err != nil {
 		return err
@@ -72,6 +76,17 @@ func (a *account) open(profile, password []byte) error {
 		return err
 	}
 	a.password = p[0]
+	if otp == nil {
+		if a.otpOn {
+			return errSealed // the secret was taken out
+		}
+		return nil
+	}
+	o, err := a.key.open(place("accounts.otp", a.id, a.version), otp, 1)
+	if err != nil {
+		return err
+	}
+	a.otpSecret = o[0]
 	return nil
 }
 
@@ -80,7 +95,11 @@ func openProfile(key sealer, id string, version int, s standing, profile []byte)
 }
 
 func profilePlace(id string, version int, s standing) []byte {
-	return place("accounts.profile", id, version, string(s.role), strconv.FormatBool(s.active), strconv.FormatBool(s.verified))
+	is := []string{string(s.role), strconv.FormatBool(s.active), strconv.FormatBool(s.verified)}
+	if s.otpOn { // only then, so that profiles sealed before there were second factors open
+		is = append(is, "otp")
+	}
+	return place("accounts.profile", id, version, is...)
 }
 
 func (a *account) sealedProfile() []byte {
@@ -90,6 +109,14 @@ func (a *account) sealedProfile() []byte {
 
 func (a *account) sealedPassword() []byte {
 	return a.key.seal(place("accounts.password", a.id, a.version), a.password)
+}
+
+// sealedOTP is nil when there is no secret.
+func (a *account) sealedOTP() []byte {
+	if a.otpSecret == "" {
+		return nil
+	}
+	return a.key.seal(place("accounts.otp", a.id, a.version), a.otpSecret)
 }
 
 // key opens an account's own key.
@@ -165,20 +192,25 @@ func (t *tx) insertAccount(a *account) error {
 		return err
 	}
 	_, err = t.exec(`INSERT INTO accounts (id, role, name_hash, data_key_id, wrapped_key, profile, password,
-			active, verified, version, paired, renamed, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12)`,
-		a.id, a.role, t.s.keys.nameHash(a.user.Username), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
-		a.active, a.verified, a.version, a.createdAt, a.createdAt)
+			active, verified, version, paired, renamed, created_at, updated_at, email_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13)`,
+		a.id, a.role, t.s.keys.nameHashOf(a), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
+		a.active, a.verified, a.version, a.createdAt, a.createdAt, t.s.keys.emailHash(a.user.Email))
 	t.entry.object, t.entry.version = a.id, a.version
 	return err
 }
 
-// updateAccount stores a changed account as its next version.
+// updateAccount stores a changed account as its next version, and tells a
+// former e-mail address of the change.
 func (t *tx) updateAccount(a *account) error {
 	a.version++
 	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
-			renamed = $6, updated_at = $7 WHERE id = $8`,
-		a.sealedProfile(), a.sealedPassword(), a.active, a.verified, a.version, a.renamed, t.at(), a.id)
+			renamed = $6, updated_at = $7, otp_on = $8, otp = $9, email_hash = $10, devices_since = $11 WHERE id = $12`,
+		a.sealedProfile(), a.sealedPassword(), a.active, a.verified, a.version, a.renamed, t.at(),
+		a.otpOn, a.sealedOTP(), t.s.keys.emailHash(a.user.Email), a.devicesSince, a.id)
 	t.entry.version = a.version
-	return err
+	if err != nil || a.formerEmail == "" {
+		return err
+	}
+	return t.tellFormer(a)
 }
