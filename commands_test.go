@@ -293,7 +293,7 @@ func TestCreateSuperuser(t *testing.T) {
 
 	s := m.store()
 	defer s.Close()
-	c, err := s.Credentials(t.Context(), "admin")
+	c, err := s.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 	if err != nil || !strings.HasPrefix(c.Hash, "$argon2id$") {
 		t.Errorf("Credentials = a hash of %d bytes, %v, want one of argon2id", len(c.Hash), err)
 	}
@@ -308,9 +308,9 @@ func TestUser(t *testing.T) {
 	signIn := func() error {
 		s := m.store()
 		defer s.Close()
-		c, err := s.Credentials(t.Context(), "admin")
+		c, err := s.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 		if err == nil {
-			_, err = s.SignIn(t.Context(), store.Actor{}, c, true, "")
+			_, err = s.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 		}
 		return err
 	}

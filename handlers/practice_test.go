@@ -117,11 +117,11 @@ func userInput(name string) store.UserInput {
 // signedIn opens a session without spending a hash on it.
 func (p *practice) signedIn(username string) person {
 	p.t.Helper()
-	stored, err := p.store.Credentials(p.t.Context(), username)
+	stored, err := p.store.BeginSignIn(p.t.Context(), store.Actor{}, username, store.Device{})
 	if err != nil {
 		p.t.Fatalf("Credentials error = %v, want nil", err)
 	}
-	g, err := p.store.SignIn(p.t.Context(), store.Actor{}, stored, true, "")
+	g, err := p.store.SignIn(p.t.Context(), store.Actor{}, stored, store.SignInInput{Right: true})
 	if err != nil {
 		p.t.Fatalf("SignIn error = %v, want nil", err)
 	}

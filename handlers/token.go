@@ -63,11 +63,11 @@ func (a *api) signIn(r *request) (answer, error) {
 	if err := r.decodeAll(signInFields(&in)); err != nil {
 		return answer{}, err
 	}
-	stored, err := a.Store.Credentials(r.Context(), *in.name)
-	if err != nil {
-		return answer{}, err
-	}
-	right, weak, err := a.Hasher.Verify(r.Context(), stored.Hash, *in.secret)
+	var stored store.Credentials
+	right, weak, err := a.Hasher.VerifyAfter(r.Context(), *in.secret, func() (phc string, err error) {
+		stored, err = a.Store.BeginSignIn(r.Context(), r.actor, *in.name, store.Device{})
+		return stored.Hash, err
+	})
 	if err != nil {
 		return answer{}, err
 	}
@@ -77,7 +77,7 @@ func (a *api) signIn(r *request) (answer, error) {
 			return answer{}, err
 		}
 	}
-	grant, err := a.Store.SignIn(r.Context(), r.actor, stored, right, newHash)
+	grant, err := a.Store.SignIn(r.Context(), r.actor, stored, store.SignInInput{Right: right, NewHash: newHash, Agent: r.UserAgent()})
 	if err != nil {
 		return answer{}, err
 	}

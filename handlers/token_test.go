@@ -765,7 +765,7 @@ func TestWhatEndedIsRefusedOnTheNextRequest(t *testing.T) {
 // storedHash is what the store keeps for a user name.
 func (p *practice) storedHash(username string) string {
 	p.t.Helper()
-	c, err := p.store.Credentials(p.t.Context(), username)
+	c, err := p.store.BeginSignIn(p.t.Context(), store.Actor{}, username, store.Device{})
 	if err != nil {
 		p.t.Fatalf("Credentials error = %v, want nil", err)
 	}
