@@ -74,7 +74,7 @@ func newPracticeBy(t *testing.T, now func() time.Time, addresses ...string) *pra
 	}
 	c, err := p.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 	if err != nil {
-		t.Fatalf("Credentials error = %v, want nil", err)
+		t.Fatalf("BeginSignIn error = %v, want nil", err)
 	}
 	g, err := p.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
