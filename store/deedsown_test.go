@@ -155,7 +155,7 @@ func (w *town) ownDeeds() []deed {
 	code := func(ahead time.Duration) *string { return ptr(auth.TOTPCode(secret, w.clock.Now().Add(ahead))) }
 	readOTP := func(a store.Actor) (string, error) { _, err := w.OTP(ctx, a); return o.Account, err }
 	begin := func(a store.Actor) (string, error) {
-		made, err := w.BeginOTP(ctx, a)
+		made, _, err := w.BeginOTP(ctx, a)
 		if err == nil {
 			secret = made
 		}

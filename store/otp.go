@@ -33,19 +33,20 @@ func (s *Store) OTP(ctx context.Context, a Actor) (OTPState, error) {
 }
 
 // BeginOTP makes a new secret for the actor's second factor, which is of no use
-// before a code of it has come back to ConfirmOTP, and returns it, 20 bytes. It
-// returns ErrOTPOn when there is a second factor.
-func (s *Store) BeginOTP(ctx context.Context, a Actor) (secret []byte, err error) {
+// before a code of it has come back to ConfirmOTP, and returns it, 20 bytes, with
+// the user name that an authenticator app is to show. It returns ErrOTPOn when
+// there is a second factor.
+func (s *Store) BeginOTP(ctx context.Context, a Actor) (secret []byte, username string, err error) {
 	err = s.actOnSelf(ctx, a, BeginOTP, func(t *tx, own *account) error {
 		if own.otpOn {
 			return ErrOTPOn
 		}
 		secret = make([]byte, auth.TOTPSecretSize)
 		mustRead(s.options.Random, secret)
-		own.otpSecret = string(secret)
+		own.otpSecret, username = string(secret), own.user.Username
 		return t.updateAccount(own)
 	})
-	return secret, err
+	return secret, username, err
 }
 
 // CodeInput is a body with a code.
