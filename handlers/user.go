@@ -102,8 +102,9 @@ func (a *api) proveOwner(r *request, action store.Action, in *store.Input, user 
 		return err
 	}
 	right, _, err := a.Hasher.Verify(r.Context(), own.Hash, *user.CurrentPassword)
-	if right {
-		user.Proven = own.Hash
+	if err != nil || !right {
+		return err
 	}
-	return err
+	user.Proven = own.Hash
+	return a.Store.Proven(r.Context(), own)
 }

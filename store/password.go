@@ -41,7 +41,7 @@ func (t *tx) setPassword(own *account, hash string) error {
 	if err := t.updateAccount(own); err != nil {
 		return err
 	}
-	if err := t.voidTokens(own.id, ResetToken); err != nil {
+	if err := t.voidTokens(own.id); err != nil {
 		return err
 	}
 	if err := t.forgetFailures(own.id); err != nil {

@@ -135,6 +135,13 @@ func (s *Store) OwnCredentials(ctx context.Context, a Actor, action Action, id s
 	return c, err
 }
 
+// Proven says that the password was right for which [Store.OwnCredentials] was
+// asked, whatever becomes of the action: the attempt is taken out of the counts.
+// Not for EndOTP, which wants a code too, and settles that itself.
+func (s *Store) Proven(ctx context.Context, c Credentials) error {
+	return s.write(ctx, func(t *tx) error { return t.forget(c.made.subject) })
+}
+
 // reachOwn returns the account that an action changes.
 func (t *tx) reachOwn(action Action, id string) (*account, error) {
 	if isID(id) {
