@@ -33,6 +33,20 @@ type Input struct {
 	Problems Problems
 }
 
+// separate makes an input that was copied share no problems with the first.
+func (in *Input) separate() { in.Problems = in.Problems.clone() }
+
+// copyOf returns a copy of an input for one run of an action: the problems found
+// in it go with the run when that is undone and the action is run again.
+func copyOf[T any, P interface {
+	*T
+	separate()
+}](in P) P {
+	c := *in
+	P(&c).separate()
+	return &c
+}
+
 // UserInput is the part of an input that every account has; nil is not given.
 type UserInput struct {
 	Username        *string

@@ -51,6 +51,7 @@ func (t *tx) scanInvitation(row rowScanner) (Invitation, error) {
 func (s *Store) Invite(ctx context.Context, a Actor, in *InvitationInput) (Invitation, error) {
 	var i Invitation
 	err := s.act(ctx, a, Invite, "", func(t *tx) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}
@@ -222,6 +223,7 @@ type Accepted struct {
 func (s *Store) AcceptInvitation(ctx context.Context, a Actor, in *AcceptInput) (Accepted, error) {
 	var done Accepted
 	err := s.act(ctx, a, AcceptInvitation, "", func(t *tx) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}

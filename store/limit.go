@@ -84,13 +84,6 @@ func (t *tx) limit(subject, account string) (limit, error) {
 	return l, err
 }
 
-func orNull(id string) any {
-	if id == "" {
-		return nil
-	}
-	return id
-}
-
 func (t *tx) setLimit(subject string, l limit) error {
 	_, err := t.exec(`UPDATE limits SET failures = $1, recent = $2, at = $3 WHERE subject = $4`, l.failures, l.recent, l.at, []byte(subject))
 	return err

@@ -37,6 +37,9 @@ func tokenHash(token string) []byte {
 
 // newToken makes a token for an account, in place of those before.
 func (t *tx) newToken(id, account string, kind TokenKind, lifetime time.Duration) (token string, err error) {
+	if err := t.holdAccount(account); err != nil { // of two made at once, one is in place of the other
+		return "", err
+	}
 	if err := t.voidTokens(account); err != nil {
 		return "", err
 	}

@@ -16,6 +16,7 @@ type PasswordInput struct {
 // other sessions and tells the owner by mail.
 func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) error {
 	return s.actOnSelf(ctx, a, ChangePassword, func(t *tx, own *account) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}
