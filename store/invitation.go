@@ -170,7 +170,7 @@ func (s *Store) ResendInvitation(ctx context.Context, a Actor, id string) (Invit
 		if _, err := t.invitation(id); err != nil {
 			return err
 		}
-		if _, err := t.take(invited, id); err != nil {
+		if err := t.take(invited, id); err != nil {
 			return err
 		}
 		var err error

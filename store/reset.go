@@ -19,7 +19,7 @@ func (s *Store) RequestReset(ctx context.Context, a Actor, username, email strin
 		if username == "" {
 			hash, where = t.s.keys.emailHash(email), "email_hash = $"
 		}
-		if _, err := t.take(resetTargets, string(hash)); err != nil {
+		if err := t.take(resetTargets, string(hash)); err != nil {
 			return err
 		}
 		found, err := t.resettable(where, hash)

@@ -91,13 +91,16 @@ func (t *tx) attemptAs(a Actor, own *account, username string, d Device) (made a
 }
 
 func (t *tx) attemptAsStranger(from, account, username string) (attempt, error) {
-	peer, err := t.take(strangers, from)
+	peer, share, err := t.room(strangers, from)
 	if err != nil {
 		return attempt{}, err
 	}
 	made, err := t.reserve(string(t.s.keys.hash("name", string(t.s.keys.nameHash(username)))), account)
+	if err != nil {
+		return attempt{}, err
+	}
 	made.peer = peer
-	return made, err
+	return made, t.setLimit(peer, "", share)
 }
 
 // knows tells whether a proof was given for this account and its owner was not
