@@ -28,10 +28,10 @@ func (a *api) prove(r *request, action store.Action, in *store.Input, secret *st
 	if errors.Is(err, errOthers) {
 		return "", store.User{}, nil
 	}
-	if right {
-		proven = own.Hash
+	if err != nil || !right {
+		return "", own.User, err
 	}
-	return proven, own.User, err
+	return own.Hash, own.User, a.Store.Proven(r.Context(), own)
 }
 
 type passwordInput struct {
