@@ -96,7 +96,7 @@ func (r route) tag() string {
 // fields are those that the body of a request has.
 func (r route) fields() []field {
 	switch {
-	case r.limit == 0 || r.body != nil:
+	case r.limit == 0 || r.body != nil || r.answers == nil:
 		return r.body
 	case r.method == "POST":
 		return r.answers.create
