@@ -61,7 +61,7 @@ var recordFilters = []parameter{
 	{"author", "The id of the patient or doctor who wrote it.", anyID},
 	dateAfter,
 	dateBefore,
-	{"search", "Words that begin a word of title or description, in any case; at most 10.", searchText},
+	searchIn("title or description"),
 	{"ordering", "By date; -date, the newest first, if left out.", schema{"type": "string", "enum": []string{"date", "-date"}}},
 }
 
