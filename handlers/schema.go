@@ -203,6 +203,9 @@ func (r route) failed() []int {
 	if r.access != ignoreToken {
 		list = append(list, 401)
 	}
+	if r.access == needsToken && !strings.HasPrefix(r.path, "/api/me/") {
+		list = append(list, 403) // to who must have a second factor, if to nobody else
+	}
 	if placeholder.MatchString(r.path) {
 		list = append(list, 404)
 	}

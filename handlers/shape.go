@@ -112,11 +112,14 @@ func (d describer) members(t reflect.Type, fields []field) schema {
 		if member.Anonymous || name == "-" {
 			continue
 		}
+		held := member.Type
 		if option != "omitempty" && option != "omitzero" {
 			required = append(required, name)
+		} else if held.Kind() == reflect.Pointer {
+			held = held.Elem() // it is left out rather than null
 		}
 		f := named(fields, name)
-		s := d.typed(member.Type, f.fields)
+		s := d.typed(held, f.fields)
 		if f.fixed {
 			s["readOnly"] = true
 		}
