@@ -231,7 +231,7 @@ func TestWrongUse(t *testing.T) {
 		{"user takes 2 arguments, not 0", []string{"user"}},
 		{"user takes 2 arguments, not 1", []string{"user", "activate"}},
 		{"user takes 2 arguments, not 3", []string{"user", "activate", "a", "b"}},
-		{"say activate, deactivate or sessions", []string{"user", "promote", "a"}},
+		{"say activate, deactivate, sessions, unlock, reset-password or reset-otp", []string{"user", "promote", "a"}},
 		{"--end goes with sessions", []string{"user", "activate", "--end", "a"}},
 		{"backup takes 1 arguments, not 0", []string{"backup"}},
 		{"backup takes 1 arguments, not 2", []string{"backup", "a", "b"}},
@@ -310,9 +310,9 @@ func TestCreateSuperuser(t *testing.T) {
 
 	s := m.store()
 	defer s.Close()
-	c, err := s.Credentials(t.Context(), "admin")
+	c, err := s.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 	if err != nil || !strings.HasPrefix(c.Hash, "$argon2id$") {
-		t.Errorf("Credentials = a hash of %d bytes, %v, want one of argon2id", len(c.Hash), err)
+		t.Errorf("BeginSignIn = a hash of %d bytes, %v, want one of argon2id", len(c.Hash), err)
 	}
 	if ok, err := s.HasStaff(t.Context()); !ok || err != nil {
 		t.Errorf("HasStaff = %t, %v, want true, nil", ok, err)
@@ -325,9 +325,9 @@ func TestUser(t *testing.T) {
 	signIn := func() error {
 		s := m.store()
 		defer s.Close()
-		c, err := s.Credentials(t.Context(), "admin")
+		c, err := s.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 		if err == nil {
-			_, err = s.SignIn(t.Context(), store.Actor{}, c, true, "")
+			_, err = s.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 		}
 		return err
 	}
@@ -349,9 +349,40 @@ func TestUser(t *testing.T) {
 	if err := signIn(); err != nil {
 		t.Errorf("SignIn error = %v, want nil", err)
 	}
-	for _, what := range []string{"activate", "deactivate", "sessions"} {
+	for _, what := range []string{"activate", "deactivate", "sessions", "unlock", "reset-password", "reset-otp"} {
 		m.want(exitNo, "", "nobody has that user name\n", "user", what, "nobody")
 	}
+	m.want(exitDone, "The trail holds", "", "audit", "verify")
+}
+
+// Who forgot the password of a locked account gets in again, without any mail.
+func TestUserResetPassword(t *testing.T) {
+	m := newMachine(t, "PUBLIC_URL=https://records.example.org")
+	m.staff("admin")
+	const page = "https://records.example.org/#/password-reset/"
+	reset := func() (token string) {
+		out, _ := m.want(exitDone, page, "in the next 10 minutes", "user", "reset-password", "admin")
+		return strings.TrimSuffix(strings.TrimPrefix(out, page), "\n")
+	}
+	old, token := reset(), reset()
+	confirm := func(token string) error {
+		s := m.store()
+		defer s.Close()
+		if _, err := s.CheckReset(t.Context(), store.Actor{}, token); err != nil {
+			return err
+		}
+		return s.ConfirmReset(t.Context(), store.Actor{}, token, "$argon2id$")
+	}
+	if err := confirm(old); err != store.ErrOneUse {
+		t.Errorf("ConfirmReset with the link of before: error = %v, want ErrOneUse", err)
+	}
+	if err := confirm(token); err != nil {
+		t.Errorf("ConfirmReset with the link: error = %v, want nil", err)
+	}
+	m.want(exitDone, "The failed attempts are forgotten; the password works again.\n", "", "user", "unlock", "admin")
+	m.want(exitDone, "One-time codes are off for the account.\n", "", "user", "reset-otp", "admin")
+	m.want(exitDone, "The account is deactivated.\n", "", "user", "deactivate", "admin")
+	m.want(exitNo, "", "the account is not active; activate it first\n", "user", "reset-password", "admin")
 	m.want(exitDone, "The trail holds", "", "audit", "verify")
 }
 

@@ -225,7 +225,7 @@ func TestTwoProcessesServeOneDatabase(t *testing.T) {
 
 	const patients = 16
 	at(both, patients, func(i int, p *process) {
-		p.do("", "POST", "/api/patients/", person(fmt.Sprint("patient", i), `,"doctors":["`+doctor+`"]`)).want(t, "POST patients", http.StatusCreated)
+		p.do(admin.text("access"), "POST", "/api/patients/", person(fmt.Sprint("patient", i), `,"doctors":["`+doctor+`"]`)).want(t, "POST patients", http.StatusCreated)
 	})
 	if n := len(a.do(admin.text("access"), "GET", "/api/patients/", "").body["results"].([]any)); n != patients {
 		t.Errorf("there are %d patients, want %d", n, patients)

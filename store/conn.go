@@ -141,6 +141,15 @@ func flag(is bool) int {
 	return 0
 }
 
+// orNull is NULL in place of an empty value. PostgreSQL's driver takes an empty
+// []byte for a value.
+func orNull[T string | []byte](v T) any {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
+}
+
 func scanText(r rowScanner) (text string, err error) {
 	err = r.Scan(&text)
 	return text, err

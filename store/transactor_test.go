@@ -127,11 +127,11 @@ func TestOneNameForOneAccount(t *testing.T) {
 func TestRefreshTokenIsUsedOnce(t *testing.T) {
 	p := onPostgres(t, same)
 	p.patient("pat")
-	c, err := p.Credentials(t.Context(), "pat")
+	c, err := p.BeginSignIn(t.Context(), store.Actor{}, "pat", store.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := p.SignIn(t.Context(), store.Actor{}, c, true, "")
+	g, err := p.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,14 +154,14 @@ func TestRefreshTokenIsUsedOnce(t *testing.T) {
 func TestSignInWhileShutOut(t *testing.T) {
 	p := onPostgres(t, same)
 	pat := p.patient("pat")
-	c, err := p.Credentials(t.Context(), "pat")
+	c, err := p.BeginSignIn(t.Context(), store.Actor{}, "pat", store.Device{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 10 {
 		together(2, func(i int) {
 			if i == 0 {
-				p.SignIn(t.Context(), store.Actor{}, c, true, "")
+				p.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 			} else {
 				p.SetActive(t.Context(), store.Command("user"), "pat", false)
 			}
@@ -172,7 +172,8 @@ func TestSignInWhileShutOut(t *testing.T) {
 		if err := p.SetActive(t.Context(), store.Command("user"), "pat", true); err != nil {
 			t.Fatal(err)
 		}
-		if c, err = p.Credentials(t.Context(), "pat"); err != nil {
+		p.clock.Advance(time.Hour) // beyond the pause after failures
+		if c, err = p.BeginSignIn(t.Context(), store.Actor{}, "pat", store.Device{}); err != nil {
 			t.Fatal(err)
 		}
 	}
