@@ -20,7 +20,7 @@ const anchorPause = time.Minute
 // that is only ever added to, and into the log.
 type anchor struct {
 	store *store.Store
-	file  string
+	file  string // "" on AWS Lambda, where no file stays
 	log   *slog.Logger
 	count int64 // of entries at the last checkpoint
 }
@@ -47,18 +47,26 @@ func (a *anchor) run(ctx context.Context) {
 func (a *anchor) take(ctx context.Context) {
 	c, err := a.store.Checkpoint(ctx)
 	if err != nil {
-		a.log.Error("no checkpoint of the audit trail could be taken", "cause", store.Describe(err))
+		a.log.ErrorContext(ctx, "no checkpoint of the audit trail could be taken", "cause", store.Describe(err))
 		return
 	}
 	if c.Count == a.count {
 		return
 	}
-	a.log.Info("checkpoint", "checkpoint", c)
-	if err := addLine(a.file, c); err != nil {
-		a.log.Error("a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
+	a.log.InfoContext(ctx, "checkpoint", "checkpoint", c)
+	if err := a.keep(c); err != nil {
+		a.log.ErrorContext(ctx, "a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
 		return
 	}
 	a.count = c.Count
+}
+
+// keep adds a checkpoint to the file; without one, the log alone has it.
+func (a *anchor) keep(c store.Checkpoint) error {
+	if a.file == "" {
+		return nil
+	}
+	return addLine(a.file, c)
 }
 
 // addLine adds a value as a line of JSON to a file, in one piece, and waits for

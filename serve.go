@@ -33,6 +33,9 @@ func serve(p *program, args []string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may go away
+	if parseEnvironment(p.environ).set("AWS_LAMBDA_RUNTIME_API") {
+		return p.serveLambda()
+	}
 	s, madeKeys, err := p.open(true)
 	if err != nil {
 		return err
@@ -56,8 +59,7 @@ func serve(p *program, args []string) error {
 
 	background, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	var workers sync.WaitGroup
-	workers.Go(func() { notify.New(s, sender, p.log).Run(background) })
-	workers.Go(func() { (&anchor{store: s, file: p.settings.AuditCheckpoints, log: p.log}).run(background) })
+	workers.Go(func() { p.upkeep(s, sender).run(background) })
 	defer workers.Wait()
 	defer stop()
 	return p.serveUntilDone(server, listener)

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// onLambda are the settings that AWS Lambda needs, but for the database.
+var onLambda = []string{"AWS_LAMBDA_RUNTIME_API=127.0.0.1:9001", "SECRET_KEY=" + strongSecret, "DATA_KEY=" + strings.Repeat("0123456789abcdef", 4), "ALLOWED_HOSTS=.example.org"}
+
+func TestWhatLambdaNeeds(t *testing.T) {
+	with := func(more ...string) []string { return append(append([]string{}, onLambda...), more...) }
+	for _, c := range []struct {
+		environ []string
+		want    string
+	}{
+		{onLambda[:1], "DATABASE_URL SECRET_KEY DATA_KEY ALLOWED_HOSTS"},
+		{with(), "DATABASE_URL"},
+		{with("DATABASE_URL=sqlite:/tmp/health.db"), "DATABASE_URL"},
+		{with("DATABASE_URL=nonsense"), "DATABASE_URL"},
+		{with("EMAIL_HOST=mail.example.org", "DEFAULT_FROM_EMAIL=a@example.org"), "DATABASE_URL PUBLIC_URL"},
+		{with("EMAIL_HOST=mail.example.org", "DEFAULT_FROM_EMAIL=a@example.org", "PUBLIC_URL=https://example.org"), "DATABASE_URL"},
+		{with("LISTEN=:8080"), "DATABASE_URL"}, // an image for servers too sets it
+	} {
+		if got, text := wrongNames(c.environ...); strings.Join(got, " ") != c.want {
+			t.Errorf("mistakes of %q = %s, want of %s", c.environ, text, c.want)
+		}
+	}
+}
+
+func TestSQLiteIsRefusedOnLambdaWithTheLineThatSaysWhatToSet(t *testing.T) {
+	m := newMachine(t, onLambda...)
+	for _, args := range [][]string{nil, {"serve"}} {
+		code, out, err := m.run("", args...)
+		if code != exitUsage || out != "" || !strings.Contains(err, "DATABASE_URL: must be postgres://") || strings.Count(err, "\n") != 2 {
+			t.Errorf("%q = exit %d, %s%s, want exit %d and a line on DATABASE_URL alone", args, code, out, err, exitUsage)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(m.dir), "*"))
+	if err != nil || len(files) > 0 {
+		t.Errorf("files = %q, %v, want none", files, err)
+	}
+	if _, err := os.Stat("data"); err == nil {
+		t.Error("the directory data was made, want none")
+	}
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"sync"
+
+	"healthrecords/notify"
+	"healthrecords/store"
+)
+
+// upkeep is the work that no request asks for. What is added to one of run and
+// once belongs into the other too.
+type upkeep struct {
+	mail   *notify.Worker
+	anchor *anchor
+}
+
+func (p *program) upkeep(s *store.Store, sender notify.Sender) *upkeep {
+	return &upkeep{notify.New(s, sender, p.log), &anchor{store: s, file: p.settings.AuditCheckpoints, log: p.log}}
+}
+
+// run does the work until ctx ends, each part at its own pace: a server's way.
+func (u *upkeep) run(ctx context.Context) {
+	var workers sync.WaitGroup
+	workers.Go(func() { u.mail.Run(ctx) })
+	workers.Go(func() { u.anchor.run(ctx) })
+	workers.Wait()
+}
+
+// once does all of the work that is due: the way of AWS Lambda, which runs
+// nothing between invocations and calls this on a schedule. The error, logged
+// already, says that no mail can leave at the moment.
+func (u *upkeep) once(ctx context.Context) error {
+	u.anchor.take(ctx)
+	return u.mail.Drain(ctx)
+}
