@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"healthrecords/store"
@@ -22,7 +23,9 @@ type anchor struct {
 	store *store.Store
 	file  string // "" on AWS Lambda, where no file stays
 	log   *slog.Logger
-	count int64 // of entries at the last checkpoint
+
+	taking sync.Mutex    // two schedules may come at once
+	counts map[int]int64 // of entries at the last checkpoint of each lane
 }
 
 // run takes a checkpoint at the start, every minute or 1,000 entries when
@@ -42,23 +45,30 @@ func (a *anchor) run(ctx context.Context) {
 	}
 }
 
-// take takes a checkpoint when something was written since the last, which is
-// tried again until it lies in the file.
+// take takes a checkpoint of each lane of the trail in which something was
+// written since the last, which is tried again until it lies in the file.
 func (a *anchor) take(ctx context.Context) {
-	c, err := a.store.Checkpoint(ctx)
+	a.taking.Lock()
+	defer a.taking.Unlock()
+	list, err := a.store.Checkpoints(ctx)
 	if err != nil {
 		a.log.ErrorContext(ctx, "no checkpoint of the audit trail could be taken", "cause", store.Describe(err))
 		return
 	}
-	if c.Count == a.count {
-		return
+	if a.counts == nil {
+		a.counts = make(map[int]int64)
 	}
-	a.log.InfoContext(ctx, "checkpoint", "checkpoint", c)
-	if err := a.keep(c); err != nil {
-		a.log.ErrorContext(ctx, "a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
-		return
+	for _, c := range list {
+		if c.Count == a.counts[c.Lane] {
+			continue
+		}
+		a.log.InfoContext(ctx, "checkpoint", "checkpoint", c)
+		if err := a.keep(c); err != nil {
+			a.log.ErrorContext(ctx, "a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
+			return
+		}
+		a.counts[c.Lane] = c.Count
 	}
-	a.count = c.Count
 }
 
 // keep adds a checkpoint to the file; without one, the log alone has it.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // anchorage is a store and a place for its checkpoints. Tests use it in a
@@ -30,7 +31,7 @@ func newAnchorage(t *testing.T) *anchorage {
 	t.Helper()
 	dir := t.TempDir()
 	s, err := store.Open(t.Context(), store.Options{
-		URL: "sqlite:" + filepath.Join(dir, "health.db"), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
+		URL: storetest.URL(t), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
 		Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
@@ -169,10 +170,11 @@ func TestCheckpointStandsInTheLog(t *testing.T) {
 		a.file = filepath.Join(t.TempDir(), "not there", "audit.checkpoints")
 		a.write(3)
 		a.begin()()
-		c, err := a.Checkpoint(t.Context())
-		if err != nil {
-			t.Fatal(err)
+		list, err := a.Checkpoints(t.Context())
+		if err != nil || len(list) != 1 {
+			t.Fatalf("Checkpoints = %+v, %v, want one lane", list, err)
 		}
+		c := list[0]
 		for _, part := range []string{"Lane:0", "Count:3", "Head:" + c.Head, "Time:2000-01-01T00:00:00.000000Z", "MAC:" + c.MAC} {
 			if !strings.Contains(a.log.String(), part) {
 				t.Errorf("the log does not hold %s", part)
@@ -236,7 +238,7 @@ func TestCheckpointOfAStoreThatIsAway(t *testing.T) {
 		a := newAnchorage(t)
 		var log bytes.Buffer
 		closed, err := store.Open(t.Context(), store.Options{
-			URL: "sqlite:" + filepath.Join(t.TempDir(), "health.db"), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
+			URL: storetest.URL(t), DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)}, Create: true, Migrate: true,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -30,7 +30,7 @@ func backupCommand(p *program, args []string) error {
 		return err
 	}
 	fmt.Fprintf(p.out, "%s: %d bytes, %d patients, doctors and staff, %d records, %d entries in the trail\n",
-		given[0], m.Size, m.Rows["accounts"], m.Rows["records"], m.Trail.Count)
+		given[0], m.Size, m.Rows["accounts"], m.Rows["records"], m.Entries())
 	fmt.Fprintf(p.err, "Keep %s beside it. To read them, data key %s is needed; it is not in them.\n",
 		store.ManifestName(given[0]), strings.Join(m.DataKeys, " and "))
 	return nil
@@ -54,7 +54,7 @@ func restoreCommand(p *program, args []string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(p.out, "The backup of %s is in place: %d records, %d entries in the trail.\n", r.Manifest.Made, r.Manifest.Rows["records"], r.Manifest.Trail.Count)
+	fmt.Fprintf(p.out, "The backup of %s is in place: %d records, %d entries in the trail.\n", r.Manifest.Made, r.Manifest.Rows["records"], r.Manifest.Entries())
 	fmt.Fprintf(p.out, "%d sessions were ended. %d mails that waited will not be sent.\n", r.Sessions, r.Mails)
 	if r.Erased > 0 {
 		fmt.Fprintf(p.out, "%d patients had been erased since the backup was made, and were erased again.\n", r.Erased)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 const staffPassword = "seven maps in a violet tram"
@@ -23,6 +23,7 @@ const staffPassword = "seven maps in a violet tram"
 type machine struct {
 	t       *testing.T
 	dir     string
+	url     string // of the database
 	environ []string
 	said    buffer
 	secrets []string // that it may not say
@@ -51,7 +52,12 @@ func (b *buffer) String() string {
 func newMachine(t *testing.T, environ ...string) *machine {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	m := &machine{t: t, dir: dir, environ: append([]string{"DATA_DIR=" + dir, "LOG_FORMAT=json"}, environ...), secrets: []string{staffPassword}}
+	m := &machine{t: t, dir: dir, url: "sqlite:" + filepath.Join(dir, "health.db"), secrets: []string{staffPassword}}
+	m.environ = append([]string{"DATA_DIR=" + dir, "LOG_FORMAT=json"}, environ...)
+	if storetest.OnPostgres() {
+		m.url = storetest.URL(t)
+		m.environ = append(m.environ, "DATABASE_URL="+m.url)
+	}
 	t.Cleanup(func() {
 		for _, name := range []string{"data.key", "secret.key"} {
 			text, _ := os.ReadFile(m.path(name))
@@ -129,7 +135,7 @@ func (m *machine) store() *store.Store {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	s, err := store.Open(m.t.Context(), store.Options{URL: "sqlite:" + m.path("health.db"), DataKeys: keys})
+	s, err := store.Open(m.t.Context(), store.Options{URL: m.url, DataKeys: keys})
 	if err != nil {
 		m.t.Fatalf("Open error = %v, want nil", err)
 	}
@@ -139,10 +145,7 @@ func (m *machine) store() *store.Store {
 // exec changes the database past the program.
 func (m *machine) exec(statements string) {
 	m.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+m.path("health.db"))
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	db := storetest.Open(m.t, m.url)
 	defer db.Close()
 	if _, err := db.Exec(statements); err != nil {
 		m.t.Fatal(err)
@@ -360,10 +363,13 @@ func TestMigrate(t *testing.T) {
 func TestMigrateAnOlderSchema(t *testing.T) {
 	m := newMachine(t)
 	m.staff("admin")
-	if err := os.Remove(m.path("health.db")); err != nil {
+	empty := `PRAGMA journal_mode = WAL`
+	if storetest.OnPostgres() {
+		empty = `DROP SCHEMA public CASCADE; CREATE SCHEMA public`
+	} else if err := os.Truncate(m.path("health.db"), 0); err != nil {
 		t.Fatal(err)
 	}
-	m.exec(`PRAGMA journal_mode = WAL; CREATE TABLE something_older (id TEXT)`)
+	m.exec(empty + `; CREATE TABLE something_older (id TEXT)`)
 	before := m.files()
 	m.want(exitNo, "The schema lacks ", "", "migrate", "--check")
 	m.want(exitNo, "", " steps are missing; run: healthrecords migrate", "user", "activate", "admin")

@@ -63,39 +63,48 @@ type service struct {
 var errAway = errors.New("the database cannot be used now; the log says why")
 
 // open returns the service, made by the first call that finds the database
-// usable. The others find it or, while it is being made, wait until ctx ends.
+// usable. It returns errAway when that is not so before ctx ends: the database
+// may be slow to say no, and the invocation must still be answered.
 func (f *function) open(ctx context.Context) (*service, error) {
 	if s := f.service.Load(); s != nil {
 		return s, nil
 	}
 	select {
 	case f.opening <- struct{}{}:
-		defer func() { <-f.opening }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, errAway
+	}
+	opened := make(chan struct{})
+	go func() {
+		defer func() { <-f.opening; close(opened) }()
+		f.start(context.WithoutCancel(ctx))
+	}()
+	select {
+	case <-opened:
+	case <-ctx.Done():
 	}
 	if s := f.service.Load(); s != nil {
 		return s, nil
 	}
-	s, err := f.start(ctx)
-	if err != nil {
-		f.p.log.ErrorContext(ctx, "the database cannot be used; the next invocation tries again", "cause", err.Error())
-		return nil, errAway
-	}
-	f.service.Store(s)
-	return s, nil
+	return nil, errAway
 }
 
-func (f *function) start(ctx context.Context) (*service, error) {
+// start makes the service, unless it is there, or logs why it cannot.
+func (f *function) start(ctx context.Context) {
+	if f.service.Load() != nil {
+		return
+	}
 	s, err := store.Open(ctx, f.p.storeOptions())
 	if err != nil {
-		return nil, err
+		f.p.log.ErrorContext(ctx, "the database cannot be used; the next invocation tries again", "cause", err.Error())
+		return
 	}
 	h, err := f.p.handler(s)
 	if err != nil {
-		return nil, errors.Join(err, s.Close())
+		f.p.log.ErrorContext(ctx, "the service cannot be made", "cause", errors.Join(err, s.Close()).Error())
+		return
 	}
-	return &service{s, h, f.p.upkeep(s, f.sender)}, nil
+	f.service.Store(&service{s, h, f.p.upkeep(s, f.sender)})
 }
 
 // ServeHTTP answers 503 while the database is away.

@@ -60,8 +60,8 @@ func (p *program) verifyTrail(s *store.Store, since string) error {
 		return err
 	}
 	fmt.Fprintf(p.out, "The trail holds: %d entries", report.Entries)
-	if report.Anchored < report.Entries {
-		fmt.Fprintf(p.out, ", not anchored since entry %d: no checkpoint in %s reaches further", report.Anchored+1, file)
+	if open := report.Entries - report.Anchored; open > 0 {
+		fmt.Fprintf(p.out, ", the last %d not anchored: no checkpoint in %s reaches further", open, file)
 	}
 	fmt.Fprintln(p.out, ".")
 	return nil

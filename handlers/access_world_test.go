@@ -2,7 +2,6 @@ package handlers_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"healthrecords/handlers"
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // world is the practice that the access tests ask about. Two patients have
@@ -40,10 +40,11 @@ type world struct {
 // one returns the only person of a kind.
 func (w *world) one(kind string) person { return w.people[kind][0] }
 
-// template is a world that was made once: its database, and who is in it.
+// template is a world that was made once: what copies its database, and who is
+// in it.
 var template struct {
 	sync.Mutex
-	database map[string][]byte // by the suffix of the file's name
+	database func(testing.TB) string
 	people   map[string][]person
 	objects  map[string][]string
 }
@@ -55,11 +56,7 @@ func newWorld(t *testing.T, registrationClosed bool) *world {
 	buildTemplate(t)
 	p := newPractice(t, func(so *store.Options, _ *handlers.Options) {
 		so.RegistrationClosed = registrationClosed
-		for suffix, content := range template.database {
-			if err := os.WriteFile(strings.TrimPrefix(so.URL, "sqlite:")+suffix, content, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		so.URL = template.database(t)
 	})
 	p.clock.Advance(time.Second)
 	return &world{p, template.people, template.objects}
@@ -75,15 +72,11 @@ func buildTemplate(t *testing.T) {
 	}
 	w := &world{newPractice(t, nil), map[string][]person{"nobody": {nobody}}, map[string][]string{}}
 	w.populate()
-	database := make(map[string][]byte)
-	for _, suffix := range []string{"", "-wal"} { // nothing writes now, so the two belong together
-		content, err := os.ReadFile(w.file + suffix)
-		if err != nil {
-			t.Fatal(err)
-		}
-		database[suffix] = content
+	if err := w.store.Close(); err != nil {
+		t.Fatal(err)
 	}
-	template.database, template.people, template.objects = database, w.people, w.objects
+	w.store = nil
+	template.database, template.people, template.objects = storetest.Save(t, w.url), w.people, w.objects
 }
 
 // must sends a request that makes the world.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"healthrecords/store/storetest"
 )
 
 // together calls f n times at once and waits for all. What f finds out it
@@ -34,10 +36,7 @@ type fileReader struct {
 
 func (p *practice) fileReader() fileReader {
 	p.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+p.file+"?mode=ro&_busy_timeout=5000")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	db := storetest.Open(p.t, p.url)
 	p.t.Cleanup(func() { db.Close() })
 	return fileReader{p, db}
 }

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"healthrecords/auth"
 	"healthrecords/handlers"
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // clock is a time that tests move.
@@ -55,7 +55,7 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
-// practice is the whole service on a store in a temporary file, with a clock
+// practice is the whole service on a store in a database of its own, with a clock
 // that the test moves.
 type practice struct {
 	http.Handler
@@ -65,7 +65,7 @@ type practice struct {
 	log     *logBuffer
 	tokens  *auth.Tokens
 	options handlers.Options
-	file    string // of the database
+	url     string // of the database
 }
 
 const testSecret = "7Ck2pVbYH0s4mJqXz9LwRtGf1NnDaUe8" + "Q5oTiMhBvWxK3jZyPcSd6EgA"
@@ -75,12 +75,12 @@ const testSecret = "7Ck2pVbYH0s4mJqXz9LwRtGf1NnDaUe8" + "Q5oTiMhBvWxK3jZyPcSd6Eg
 func newPractice(t testing.TB, change func(*store.Options, *handlers.Options)) *practice {
 	t.Helper()
 	p := &practice{
-		t: t, log: new(logBuffer), file: filepath.Join(t.TempDir(), "health.db"),
+		t: t, log: new(logBuffer),
 		clock: &clock{now: time.Date(2026, 3, 1, 9, 0, 0, 123456000, time.UTC)},
 	}
 	key := sha256.Sum256([]byte("data key"))
 	log := slog.New(slog.NewJSONHandler(p.log, nil))
-	so := store.Options{URL: "sqlite:" + p.file, DataKeys: [][]byte{key[:]}, Create: true, Migrate: true, Now: p.clock.Now, Log: log}
+	so := store.Options{DataKeys: [][]byte{key[:]}, Create: true, Migrate: true, Now: p.clock.Now, Log: log}
 	p.tokens = auth.NewTokens([]byte(testSecret), 5*time.Minute, 24*time.Hour)
 	p.options = handlers.Options{
 		Tokens: p.tokens, Hasher: auth.NewHasher(2, 64), CursorKey: key[:], AccessLifetime: 5 * time.Minute, PasswordMinLength: 15,
@@ -90,11 +90,19 @@ func newPractice(t testing.TB, change func(*store.Options, *handlers.Options)) *
 	if change != nil {
 		change(&so, &p.options)
 	}
+	if so.URL == "" {
+		so.URL = storetest.URL(t)
+	}
+	p.url = so.URL
 	var err error
 	if p.store, err = store.Open(t.Context(), so); err != nil {
 		t.Fatalf("Open error = %v, want nil", err)
 	}
-	t.Cleanup(func() { p.store.Close() })
+	t.Cleanup(func() {
+		if p.store != nil {
+			p.store.Close()
+		}
+	})
 	p.options.Store = p.store
 	if p.Handler, err = handlers.New(p.options); err != nil {
 		t.Fatalf("New error = %v, want nil", err)

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -21,6 +19,7 @@ import (
 	"healthrecords/auth"
 	"healthrecords/handlers"
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // as makes a request of somebody that a test changes before it is sent.
@@ -33,13 +32,10 @@ func (p *practice) as(who person, method, target string, body io.Reader) *http.R
 	return r
 }
 
-// query reads one text from the database file itself.
+// query reads one text from the database itself.
 func (p *practice) query(query string, args ...any) string {
 	p.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+p.file+"?mode=ro")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	db := storetest.Open(p.t, p.url)
 	defer db.Close()
 	var text string
 	if err := db.QueryRow(query, args...).Scan(&text); err != nil {
@@ -48,13 +44,10 @@ func (p *practice) query(query string, args ...any) string {
 	return text
 }
 
-// alter changes the database file behind the store's back.
+// alter changes the database behind the store's back.
 func (p *practice) alter(statement string) {
 	p.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+p.file+"?mode=rw&_busy_timeout=5000")
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	db := storetest.Open(p.t, p.url)
 	defer db.Close()
 	if _, err := db.Exec(statement); err != nil {
 		p.t.Fatalf("%s: %v", statement, err)
@@ -65,7 +58,7 @@ func (p *practice) alter(statement string) {
 func (p *practice) withClosedStore() *practice {
 	p.t.Helper()
 	key := sha256.Sum256([]byte("data key"))
-	s, err := store.Open(p.t.Context(), store.Options{URL: "sqlite:" + filepath.Join(p.t.TempDir(), "gone.db"), DataKeys: [][]byte{key[:]},
+	s, err := store.Open(p.t.Context(), store.Options{URL: storetest.URL(p.t), DataKeys: [][]byte{key[:]},
 		Create: true, Migrate: true, Now: p.clock.Now, Log: p.options.Log})
 	if err != nil {
 		p.t.Fatalf("Open error = %v, want nil", err)
@@ -840,7 +833,7 @@ func TestWhatWasAnsweredIsKept(t *testing.T) {
 	record := c.record(c.pat, c.pat, "Cough")
 	shown := c.read(c.pat, recordPath(record)).body
 	key := sha256.Sum256([]byte("data key"))
-	s, err := store.Open(t.Context(), store.Options{URL: "sqlite:" + c.file, DataKeys: [][]byte{key[:]}, Now: c.clock.Now, Log: c.options.Log})
+	s, err := store.Open(t.Context(), store.Options{URL: c.url, DataKeys: [][]byte{key[:]}, Now: c.clock.Now, Log: c.options.Log})
 	if err != nil {
 		t.Fatalf("Open error = %v, want nil", err)
 	}

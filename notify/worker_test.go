@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +15,7 @@ import (
 
 	"healthrecords/notify"
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // clock is a time that tests move.
@@ -62,7 +62,7 @@ func newPracticeBy(t *testing.T, now func() time.Time, addresses ...string) *pra
 	t.Helper()
 	p := &practice{t: t}
 	p.options = store.Options{
-		URL:      "sqlite:" + filepath.Join(t.TempDir(), "health.db"),
+		URL:      storetest.URL(t),
 		DataKeys: [][]byte{bytes.Repeat([]byte{7}, 32)},
 		Create:   true, Migrate: true, Now: now, Log: slog.New(slog.DiscardHandler),
 	}

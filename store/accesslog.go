@@ -224,8 +224,8 @@ func (f EventFilter) narrow(q *statement) {
 // slow, and a reader that stays keeps SQLite's log from being emptied.
 const exportBatch = 1000
 
-// ExportTrail calls write with every entry, oldest first, and returns the first
-// error of write.
+// ExportTrail calls write with every entry, lane by lane, oldest first, and
+// returns the first error of write.
 func (s *Store) ExportTrail(ctx context.Context, a Actor, write func(Event) error) error {
 	if err := s.act(ctx, a, ExportTrail, "", func(*tx) error { return nil }); err != nil {
 		return err

@@ -35,6 +35,20 @@ type Input struct {
 	Problems Problems
 }
 
+// separate makes an input that was copied share no problems with the first.
+func (in *Input) separate() { in.Problems = in.Problems.clone() }
+
+// copyOf returns a copy of an input for one run of an action: the problems found
+// in it go with the run when that is undone and the action is run again.
+func copyOf[T any, P interface {
+	*T
+	separate()
+}](in P) P {
+	c := *in
+	P(&c).separate()
+	return &c
+}
+
 // UserInput is the part of an input that every account has; nil is not given.
 type UserInput struct {
 	Username        *string
@@ -225,7 +239,7 @@ func (t *tx) insertAccount(a *account) error {
 			active, verified, version, paired, renamed, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12)`,
 		a.id, a.role, t.s.keys.nameHash(a.user.Username), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
-		a.active, a.verified, a.version, a.createdAt, a.createdAt)
+		flag(a.active), flag(a.verified), a.version, a.createdAt, a.createdAt)
 	t.entry.object, t.entry.version = a.id, a.version
 	return err
 }
@@ -235,7 +249,7 @@ func (t *tx) updateAccount(a *account) error {
 	a.version++
 	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
 			renamed = $6, updated_at = $7 WHERE id = $8`,
-		a.sealedProfile(), a.sealedPassword(), a.active, a.verified, a.version, a.renamed, t.at(), a.id)
+		a.sealedProfile(), a.sealedPassword(), flag(a.active), flag(a.verified), a.version, a.renamed, t.at(), a.id)
 	t.entry.version = a.version
 	return err
 }

@@ -37,8 +37,8 @@ type entry struct {
 	request  string
 }
 
-// head is the end of the trail: how many entries there are and the MAC of the
-// last.
+// head is the end of a lane of the trail: how many entries there are and the
+// MAC of the last. Each lane is a chain of its own.
 type head struct {
 	lane int
 	seq  int64
@@ -52,6 +52,24 @@ func readHead(c *conn) (head, error) {
 		return h, nil
 	}
 	return h, err
+}
+
+// heads returns the ends of all lanes that have entries, stepping from lane to
+// lane in the index.
+func (c *conn) heads() ([]head, error) {
+	rows, err := c.rows(`WITH RECURSIVE lanes (lane) AS (
+			SELECT MIN(lane) FROM audit
+			UNION ALL SELECT (SELECT MIN(a.lane) FROM audit a WHERE a.lane > l.lane) FROM lanes l WHERE l.lane IS NOT NULL)
+		SELECT a.lane, a.seq, a.mac FROM lanes l JOIN audit a ON a.lane = l.lane
+			AND a.seq = (SELECT MAX(b.seq) FROM audit b WHERE b.lane = l.lane)
+		ORDER BY a.lane`)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, func(r rowScanner) (h head, err error) {
+		err = r.Scan(&h.lane, &h.seq, &h.mac)
+		return h, err
+	})
 }
 
 // mac chains an entry to the one before it: HMAC-SHA256 over the previous MAC,

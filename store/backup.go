@@ -24,6 +24,7 @@ type Manifest struct {
 	DataKeys []string         `json:"data_keys"` // ids of those that are needed to read it
 	Rows     map[string]int64 `json:"rows"`      // by table
 	Trail    Checkpoint       `json:"trail"`
+	Lanes    []Checkpoint     `json:"lanes,omitempty"` // of the trail, beside the first
 	Size     int64            `json:"size"`
 	SHA256   string           `json:"sha256"`
 	MAC      string           `json:"mac"` // over the rest
@@ -33,6 +34,17 @@ const manifestFormat = "healthrecords backup 1"
 
 // ManifestName is where the manifest of a backup lies.
 func ManifestName(backup string) string { return backup + ".manifest" }
+
+// Checkpoints are how far the trail reached, lane by lane.
+func (m Manifest) Checkpoints() []Checkpoint { return append([]Checkpoint{m.Trail}, m.Lanes...) }
+
+// Entries is how many entries the trail had.
+func (m Manifest) Entries() (n int64) {
+	for _, c := range m.Checkpoints() {
+		n += c.Count
+	}
+	return n
+}
 
 // ErrBackup is returned for a backup that is not what its manifest says, or
 // has none.
@@ -113,7 +125,7 @@ func (s *Store) copyInto(ctx context.Context, file string) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	t := &tx{conn: &conn{ctx: ctx, c: to, stmts: make(map[string]*sql.Stmt)}, s: s, now: s.now()}
+	t := &tx{conn: &conn{dialect: &sqlite, ctx: ctx, c: to, stmts: make(map[string]*sql.Stmt)}, s: s, now: s.now()}
 	return m, t.describe(&m)
 }
 
@@ -135,11 +147,14 @@ func copyPages(to, from *sql.Conn) error {
 
 // describe fills in what the database that t reads holds.
 func (t *tx) describe(m *Manifest) error {
-	h, err := readHead(t.conn)
+	lanes, err := t.checkpoints(m.Made)
 	if err != nil {
 		return err
 	}
-	m.Trail = t.s.checkpoint(h, m.Made)
+	m.Trail = t.s.checkpoint(head{}, m.Made)
+	if len(lanes) > 0 {
+		m.Trail, m.Lanes = lanes[0], lanes[1:]
+	}
 	if m.Rows, err = t.countRows(); err != nil {
 		return err
 	}
@@ -148,7 +163,7 @@ func (t *tx) describe(m *Manifest) error {
 }
 
 func (t *tx) countRows() (map[string]int64, error) {
-	rows, err := t.rows(listTables)
+	rows, err := t.rows(t.listTables)
 	if err != nil {
 		return nil, err
 	}

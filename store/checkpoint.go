@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-// Checkpoint says how far the trail reached at a moment. Kept outside the
+// Checkpoint says how far a lane of the trail reached at a moment. Kept outside the
 // database, it shows later whether entries were cut off, or the database was
 // put back to an earlier state.
 type Checkpoint struct {
@@ -32,14 +32,25 @@ func (c Checkpoint) sum(key []byte) string {
 
 func (c Checkpoint) genuine(key []byte) bool { return hmac.Equal([]byte(c.MAC), []byte(c.sum(key))) }
 
-// Checkpoint returns how far the trail reaches now.
-func (s *Store) Checkpoint(ctx context.Context) (Checkpoint, error) {
-	var c Checkpoint
-	err := s.write(ctx, func(t *tx) error {
-		c = s.checkpoint(t.head, t.at())
-		return nil
+// Checkpoints returns how far each lane of the trail that has entries reaches,
+// all as of one moment. SQLite has one lane; on PostgreSQL each action that runs
+// beside others writes in a lane of its own.
+func (s *Store) Checkpoints(ctx context.Context) ([]Checkpoint, error) {
+	var list []Checkpoint
+	err := s.read(ctx, func(t *tx) (err error) {
+		list, err = t.checkpoints(t.at())
+		return err
 	})
-	return c, err
+	return list, err
+}
+
+func (t *tx) checkpoints(at Instant) ([]Checkpoint, error) {
+	heads, err := t.heads()
+	list := make([]Checkpoint, len(heads))
+	for i, h := range heads {
+		list[i] = t.s.checkpoint(h, at)
+	}
+	return list, err
 }
 
 func (s *Store) checkpoint(h head, at Instant) Checkpoint {
@@ -51,8 +62,17 @@ func (s *Store) checkpoint(h head, at Instant) Checkpoint {
 // checkpointEntries is after how many entries a checkpoint is due.
 const checkpointEntries = 1000
 
-// TrailGrown receives when 1,000 entries were added since it last did.
+// TrailGrown receives when this process has added 1,000 entries since it last
+// did.
 func (s *Store) TrailGrown() <-chan struct{} { return s.grown }
+
+// grow counts the entries that were added.
+func (s *Store) grow(entries int64) {
+	if s.entries.Add(entries) >= checkpointEntries {
+		s.entries.Store(0)
+		announce(s.grown)
+	}
+}
 
 // ReadCheckpoints reads checkpoints, one JSON object a line. A line that breaks
 // off, as a crash or a full disk leaves it, is passed over; any other line that

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -52,39 +53,45 @@ func TestTrailEncoding(t *testing.T) {
 	}
 }
 
-func TestCheckpointTellsHowFarTheTrailReaches(t *testing.T) {
+// reach is the checkpoint of a trail that has one lane.
+func reach(t *testing.T, s *store.Store) store.Checkpoint {
+	t.Helper()
+	list, err := s.Checkpoints(t.Context())
+	if err != nil || len(list) != 1 {
+		t.Fatalf("Checkpoints = %+v, %v, want one lane", list, err)
+	}
+	return list[0]
+}
+
+func TestCheckpointsTellHowFarTheTrailReaches(t *testing.T) {
 	p := newPractice(t)
-	empty, err := p.Checkpoint(t.Context())
-	if err != nil || empty.Count != 0 || empty.Head != "" {
-		t.Errorf("Checkpoint of an empty trail = %+v, %v, want count 0 and no head", empty, err)
+	empty, err := p.Checkpoints(t.Context())
+	if err != nil || len(empty) != 0 {
+		t.Errorf("Checkpoints of an empty trail = %+v, %v, want none", empty, err)
 	}
 	p.staff("admin")
 	p.clock.Advance(time.Hour)
-	c, err := p.Checkpoint(t.Context())
-	if err != nil {
-		t.Fatalf("Checkpoint error = %v, want nil", err)
+	c := reach(t, p.Store)
+	head := fmt.Sprintf("%x", p.texts(`SELECT mac FROM audit ORDER BY seq DESC LIMIT 1`)[0])
+	if want := int64(p.count(`SELECT COUNT(*) FROM audit`)); c.Lane != 0 || c.Count != want || c.Head != head || c.Time != store.InstantOf(p.clock.Now()) {
+		t.Errorf("Checkpoints = %+v, want lane 0, count %d, head %s and the time now", c, want, head)
 	}
-	head := strings.ToLower(p.texts(`SELECT HEX(mac) FROM audit ORDER BY seq DESC LIMIT 1`)[0])
-	if want := int64(p.count(`SELECT COUNT(*) FROM audit`)); c.Count != want || c.Head != head || c.Time != store.InstantOf(p.clock.Now()) {
-		t.Errorf("Checkpoint = %+v, want count %d, head %s and the time now", c, want, head)
+	if again := reach(t, p.Store); again != c {
+		t.Errorf("Checkpoints once more = %+v, want the same: it writes nothing", again)
 	}
-	again, err := p.Checkpoint(t.Context())
-	if err != nil || again != c {
-		t.Errorf("Checkpoint once more = %+v, %v, want the same: it writes nothing", again, err)
-	}
-	if _, err := p.VerifyTrail(t.Context(), []store.Checkpoint{empty, c}); err != nil {
+	if _, err := p.VerifyTrail(t.Context(), []store.Checkpoint{c}); err != nil {
 		t.Errorf("VerifyTrail error = %v, want nil", err)
 	}
 }
 
-func TestCheckpointOfAClosedStoreIsUnavailable(t *testing.T) {
+func TestCheckpointsOfAClosedStoreAreUnavailable(t *testing.T) {
 	p := newPractice(t)
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := p.Checkpoint(t.Context())
+	_, err := p.Checkpoints(t.Context())
 	p.Store = nil
-	wantErr(t, "Checkpoint", err, store.ErrUnavailable)
+	wantErr(t, "Checkpoints", err, store.ErrUnavailable)
 }
 
 func TestTrailGrownAfterAThousandEntries(t *testing.T) {

@@ -17,8 +17,6 @@ type committer struct {
 	jobs chan *job
 	quit chan struct{}
 	done chan struct{}
-
-	entries int64 // written since it was last announced
 }
 
 type job struct {
@@ -62,10 +60,11 @@ func (m *committer) do(ctx context.Context, action func(*tx) error) error {
 	}
 }
 
-// stop finishes what waits and ends the goroutine.
+// stop finishes what waits, ends the goroutine and closes its connection.
 func (m *committer) stop() {
 	close(m.quit)
 	<-m.done
+	m.conn.close()
 }
 
 func (m *committer) run() {
@@ -136,17 +135,9 @@ func (m *committer) transaction(f func(*head) error) (err error) {
 		return err
 	}
 	if _, err = m.conn.exec("COMMIT"); err == nil {
-		m.count(h.seq - before)
+		m.s.grow(h.seq - before)
 	}
 	return err
-}
-
-// count announces when the trail has grown enough for a checkpoint.
-func (m *committer) count(entries int64) {
-	if m.entries += entries; m.entries >= checkpointEntries {
-		m.entries = 0
-		announce(m.s.grown)
-	}
 }
 
 // runOne runs a job under a savepoint. It returns an error only when the whole

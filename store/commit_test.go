@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // occupy makes the committer wait in the middle of an action of the patient,
@@ -69,6 +70,7 @@ func (p *practice) commits() int {
 }
 
 func TestConcurrentActionsShareATransaction(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	pat := p.patient("pat")
 	const actions = 100
@@ -100,14 +102,14 @@ func TestConcurrentActionsShareATransaction(t *testing.T) {
 // refused, one that breaks a rule: none of them shows in those that share the
 // transaction with it.
 func TestEachActionHasItsOwnOutcome(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	admin := p.staff("admin")
 	doc, unlucky := p.doctor(admin, "doc"), p.doctor(admin, "unlucky")
 	pat := p.patient("pat")
 	// The mail is the last thing that a registration writes.
-	p.exec(`CREATE TRIGGER fails BEFORE INSERT ON outbox WHEN NEW.account_id = '` + unlucky.Account + `'
-		BEGIN SELECT RAISE(ABORT, 'made to fail'); END`)
+	p.refuse("outbox", `NEW.account_id = '`+unlucky.Account+`'`)
 
 	register := func(name string, doctors ...string) error {
 		_, err := p.CreatePatient(ctx, store.Actor{}, &store.PatientInput{User: user(name), Doctors: &doctors})
@@ -182,6 +184,7 @@ func TestEachActionHasItsOwnOutcome(t *testing.T) {
 
 // What ends the whole transaction ends it for all who share it.
 func TestSpoiltTransactionIsNobodysSuccess(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	pat := p.patient("pat")
@@ -248,7 +251,9 @@ func (p *practice) dump(tables ...string) string {
 	p.t.Helper()
 	var all strings.Builder
 	for _, table := range tables {
-		for _, row := range p.rows(`SELECT rowid, * FROM ` + table + ` ORDER BY rowid`) {
+		rows := p.rows(`SELECT * FROM ` + table)
+		slices.SortFunc(rows, slices.Compare)
+		for _, row := range rows {
 			fmt.Fprintf(&all, "%s: %q\n", table, row)
 		}
 	}
@@ -371,6 +376,7 @@ func TestCancelledContextDoesNothing(t *testing.T) {
 }
 
 func TestFullQueueIsUnavailable(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	pat := p.patient("pat")
 	release := p.occupy(pat)
@@ -397,6 +403,7 @@ func TestFullQueueIsUnavailable(t *testing.T) {
 // Another process has the database locked for writing. How long is waited for
 // it stands in TestSettingsAreInForceOnEveryConnection; here it is cut short.
 func TestLockedDatabaseIsUnavailable(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	pat := p.patient("pat")
@@ -455,6 +462,7 @@ func TestTwoStoresShareOneTrail(t *testing.T) {
 
 // The disk is full, as SQLite sees it: it ends the transaction by itself.
 func TestFullDatabaseIsUnavailable(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	pat := p.patient("pat")

@@ -3,24 +3,27 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// conn is one connection to the database with the statements it has prepared.
-// One goroutine at a time uses it.
+// conn is one connection to the database, with the statements it has prepared
+// where the dialect keeps them. One goroutine at a time uses it.
 type conn struct {
+	*dialect
 	ctx   context.Context
 	c     *sql.Conn
 	stmts map[string]*sql.Stmt
 }
 
-func newConn(ctx context.Context, db *sql.DB) (*conn, error) {
+func newConn(ctx context.Context, db *sql.DB, d *dialect) (*conn, error) {
 	c, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{ctx: ctx, c: c, stmts: make(map[string]*sql.Stmt)}, nil
+	return &conn{dialect: d, ctx: ctx, c: c, stmts: make(map[string]*sql.Stmt)}, nil
 }
 
 func (c *conn) close() {
@@ -30,7 +33,25 @@ func (c *conn) close() {
 	c.c.Close()
 }
 
-func (c *conn) prepared(query string) (*sql.Stmt, error) {
+// abort undoes the transaction and gives the connection back. One that does not
+// take that is closed: whoever got it next would go on in the transaction.
+func (c *conn) abort() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), abortTimeout)
+	defer cancel()
+	if _, err := c.c.ExecContext(ctx, "ROLLBACK"); err != nil {
+		c.discard()
+	}
+	c.close()
+}
+
+const abortTimeout = 5 * time.Second
+
+// discard makes the pool close the connection.
+func (c *conn) discard() {
+	c.c.Raw(func(any) error { return driver.ErrBadConn })
+}
+
+func (c *conn) statement(query string) (*sql.Stmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
@@ -43,19 +64,29 @@ func (c *conn) prepared(query string) (*sql.Stmt, error) {
 
 // exec returns how many rows were changed.
 func (c *conn) exec(query string, args ...any) (int64, error) {
-	s, err := c.prepared(query)
-	if err != nil {
-		return 0, err
-	}
-	result, err := s.ExecContext(c.ctx, args...)
+	result, err := c.run(query, args)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
+func (c *conn) run(query string, args []any) (sql.Result, error) {
+	if !c.prepared {
+		return c.c.ExecContext(c.ctx, query, args...)
+	}
+	s, err := c.statement(query)
+	if err != nil {
+		return nil, err
+	}
+	return s.ExecContext(c.ctx, args...)
+}
+
 func (c *conn) rows(query string, args ...any) (*sql.Rows, error) {
-	s, err := c.prepared(query)
+	if !c.prepared {
+		return c.c.QueryContext(c.ctx, query, args...)
+	}
+	s, err := c.statement(query)
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +95,10 @@ func (c *conn) rows(query string, args ...any) (*sql.Rows, error) {
 
 // row is the first row of a query; its Scan reports every error.
 func (c *conn) row(query string, args ...any) rowScanner {
-	s, err := c.prepared(query)
+	if !c.prepared {
+		return c.c.QueryRowContext(c.ctx, query, args...)
+	}
+	s, err := c.statement(query)
 	if err != nil {
 		return failedRow{err}
 	}
@@ -97,6 +131,14 @@ func collect[T any](rows *sql.Rows, scan func(rowScanner) (T, error)) ([]T, erro
 		items = append(items, item)
 	}
 	return items, rows.Err()
+}
+
+// flag is a truth as an INTEGER column has it.
+func flag(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 func scanText(r rowScanner) (text string, err error) {

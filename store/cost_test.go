@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // What the trail costs: the same read and the same write, with and without an
@@ -72,7 +73,7 @@ type benchPractice struct {
 func newBenchPractice(b *testing.B) benchPractice {
 	b.Helper()
 	s, err := store.Open(b.Context(), store.Options{
-		URL: "sqlite:" + b.TempDir() + "/health.db", DataKeys: [][]byte{dataKey("one")}, Create: true, Migrate: true,
+		URL: storetest.URL(b), DataKeys: [][]byte{dataKey("one")}, Create: true, Migrate: true,
 	})
 	if err != nil {
 		b.Fatal(err)

@@ -1,138 +1,71 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 
+	"github.com/lib/pq"
 	"github.com/mattn/go-sqlite3"
 )
 
-// This file holds all that is said differently to different databases.
+// dialect holds what is said differently to the two databases. All other SQL is
+// one text for both.
+type dialect struct {
+	prepared bool // statements are kept prepared on their connection
 
-// openSQLite opens a database file. Settings stand in the DSN, because a
-// PRAGMA sent through the pool reaches one of its connections only.
-// FULL makes each commit wait for the disk: what was acknowledged survives a
-// power cut. secure_delete overwrites what is deleted.
-func openSQLite(path string, create bool) (*sql.DB, error) {
-	path, err := filepath.Abs(path) // SQLite sees more in some others, such as ":memory:"
-	if err != nil {
-		return nil, err
-	}
-	if create {
-		if err := makePrivate(path); err != nil {
-			return nil, err
-		}
-	}
-	settings := url.Values{
-		"mode":           {"rw"},
-		"_journal_mode":  {"WAL"},
-		"_synchronous":   {"FULL"},
-		"_foreign_keys":  {"on"},
-		"_busy_timeout":  {"5000"},
-		"_txlock":        {"immediate"},
-		"_secure_delete": {"on"},
-	}
-	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: settings.Encode()}
-	return sql.Open("sqlite3", file.String())
+	beginSetup     string // begins a transaction that may change the schema; one at a time gets further
+	beginRead      string // begins one that only reads, on the database as it is at its first query
+	beginReadLong  string // the same without a limit of time
+	tableExists    string
+	listTables     string
+	integrityCheck string // answers "ok", or what is damaged; "" where there is none
+	clean          string // gives up the room of what was deleted
+	emptyLog       string // moves what is in the log beside the file into it; "" where there is none
+	share          string // behind a SELECT: nobody else changes the row before the transaction ends
+
+	adapt      func(schema string) string // turns the schema's common text into the database's
+	appendOnly string                     // makes the database itself refuse to change the trail
+
+	newWriter func(*Store, *conn) writer // takes the connection over
 }
 
-// makePrivate makes an empty file that nobody else may read, as SQLite itself
-// would not; its -wal and -shm take the mode from it. A file that exists is
-// not even opened: closing it would drop the locks that SQLite holds on it.
-func makePrivate(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return f.Close()
+// writer runs actions that may write.
+type writer interface {
+	// do runs an action in a transaction and returns its error, once what it did
+	// is on the disk or undone. The action may be run several times: what it
+	// did before counts for nothing then.
+	do(ctx context.Context, action func(*tx) error) error
+	// stop finishes what was asked.
+	stop()
 }
-
-const (
-	beginWrite = "BEGIN IMMEDIATE"
-	// Only who is alone with the database can leave the log mode.
-	leaveWAL        = "PRAGMA journal_mode = DELETE"
-	integrityCheck  = "PRAGMA integrity_check(1)"
-	foreignKeyCheck = `SELECT "table" FROM pragma_foreign_key_check LIMIT 1`
-	listTables      = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name"
-	emptyLog        = "PRAGMA wal_checkpoint(TRUNCATE)"
-	rewriteFile     = "VACUUM"
-	tableExists     = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1"
-)
-
-// Both take a database for one connection alone, or fail at once. lookOnly
-// leaves the file as it is; takeOver moves the log into it, and leaves none. Who
-// has opened the file meanwhile, and waits, cannot go back to the log mode when
-// the file has got another name: SQLite refuses that.
-var (
-	lookOnly = []string{"PRAGMA busy_timeout = 0", "PRAGMA locking_mode = EXCLUSIVE", beginWrite}
-	takeOver = []string{"PRAGMA busy_timeout = 0", leaveWAL, "PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"}
-)
-
-// adapt turns the schema's common text into SQLite's: STRICT tables keep text
-// out of integer columns.
-func adapt(schema string) string {
-	schema = strings.ReplaceAll(schema, "BYTEA", "BLOB")
-	return strings.ReplaceAll(schema, "\n);", "\n) STRICT;")
-}
-
-// appendOnly makes the database itself refuse to change the trail, also by
-// REPLACE, which fires no trigger for the row that it removes.
-const appendOnly = `
-CREATE TRIGGER audit_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END;
-CREATE TRIGGER audit_insert BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE lane = NEW.lane AND seq = NEW.seq)
-	BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END;
-CREATE TRIGGER audit_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit trail is only ever added to'); END;
-`
 
 // isUnavailable tells whether the database itself, not what was asked of it,
-// is at fault: locked, full, unreadable, gone. Some of these end the
-// transaction on their own.
+// is at fault.
 func isUnavailable(err error) bool {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return errors.Is(err, sql.ErrConnDone)
-	}
-	switch e.Code {
-	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrNomem, sqlite3.ErrReadonly, sqlite3.ErrIoErr,
-		sqlite3.ErrFull, sqlite3.ErrCantOpen, sqlite3.ErrProtocol, sqlite3.ErrNotADB:
-		return true
-	}
-	return false
+	return errors.Is(err, sql.ErrConnDone) || isSQLiteDown(err) || isPostgresDown(err)
 }
 
-// isBusy tells whether another process has the database locked.
-func isBusy(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrLocked)
-}
-
-// isDamaged tells whether a file is no database, or not a whole one.
-func isDamaged(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrNotADB || e.Code == sqlite3.ErrCorrupt)
+// unavailable turns an error that is the database's fault into ErrUnavailable
+// with its description.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, ErrUnavailable) || !isUnavailable(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
 }
 
 // Describe names an error for the log. A driver's own text may quote values,
 // so only its code is told.
 func Describe(err error) string {
-	var e sqlite3.Error
-	if errors.As(err, &e) {
-		return fmt.Sprintf("SQLite error %d (%d): %s", e.Code, e.ExtendedCode, e.Code.Error())
+	var lite sqlite3.Error
+	if errors.As(err, &lite) {
+		return fmt.Sprintf("SQLite error %d (%d): %s", lite.Code, lite.ExtendedCode, lite.Code.Error())
+	}
+	var p *pq.Error
+	if errors.As(err, &p) {
+		return fmt.Sprintf("PostgreSQL error %s: %s", p.Code, p.Code.Name())
 	}
 	return err.Error()
-}
-
-// SQLiteVersion is the version of the SQLite library in the binary.
-func SQLiteVersion() string {
-	version, _, _ := sqlite3.Version()
-	return version
 }

@@ -12,16 +12,18 @@ import (
 // ErrNotFound when there is no patient with that id, deleted or not.
 //
 // Copies of the database from before still hold the key, wrapped by the data
-// key of that time. When the rows are gone and the file could not be cleaned
-// of their traces, the error says so; called again, it cleans the file before it
-// returns ErrNotFound.
+// key of that time. When the rows are gone and the database could not be cleaned
+// of their traces, the error says so; called again, it cleans it before it
+// returns ErrNotFound. On PostgreSQL, the rows' bytes stay in the tables' files
+// until others are written over them, and in the write-ahead log and its archive
+// for as long as those are kept.
 func (s *Store) ErasePatient(ctx context.Context, a Actor, id, reason string) error {
 	gone, err := s.erasePatient(ctx, a, id, reason)
 	if !gone {
 		return err
 	}
 	if err := s.clean(ctx); err != nil {
-		return fmt.Errorf("erased, but traces stay in the database file; call this again when it is less in use: %w", err)
+		return fmt.Errorf("erased, but traces stay in the database; call this again when it is less in use: %w", err)
 	}
 	return err
 }
@@ -126,15 +128,16 @@ func (s *Store) eraseAgain(ctx context.Context, a Actor, erasures []erasure) (n 
 	return n, s.clean(ctx)
 }
 
-// clean makes the database file forget what was deleted. SQLite overwrites
-// deleted rows, but not the copies of them that it left where it split a page.
+// clean makes the database forget what was deleted. SQLite overwrites deleted
+// rows, but not the copies of them that it left where it split a page.
+// PostgreSQL gives their room to others, and overwrites them then.
 func (s *Store) clean(ctx context.Context) error {
-	c, err := newConn(ctx, s.db)
+	c, err := newConn(ctx, s.db, s.dialect)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	if err := c.script(rewriteFile); err != nil {
+	if err := c.script(c.clean); err != nil {
 		return err
 	}
 	return s.emptyLog(ctx)
@@ -142,13 +145,16 @@ func (s *Store) clean(ctx context.Context) error {
 
 // emptyLog moves all that is in SQLite's write-ahead log into the file.
 func (s *Store) emptyLog(ctx context.Context) error {
-	c, err := newConn(ctx, s.db)
+	if s.dialect.emptyLog == "" {
+		return nil
+	}
+	c, err := newConn(ctx, s.db, s.dialect)
 	if err != nil {
 		return err
 	}
 	defer c.close()
 	var busy, frames, moved int
-	err = c.row(emptyLog).Scan(&busy, &frames, &moved)
+	err = c.row(c.emptyLog).Scan(&busy, &frames, &moved)
 	if err == nil && busy != 0 {
 		err = errors.New("somebody is reading it")
 	}

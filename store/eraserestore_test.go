@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // Who was erased since a backup was made does not come back with it, nor with
 // the one that is restored after that.
 func TestRestoreErasesAgain(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	doc := p.doctor(p.staff("admin"), "doc")
@@ -30,12 +32,12 @@ func TestRestoreErasesAgain(t *testing.T) {
 	}
 	// Nobody without the keys can have others erased that way.
 	p.exec(`INSERT INTO erasures (patient_id, erased_at, reason) SELECT $1, erased_at, reason FROM erasures WHERE patient_id = $2`, stays.Account, gone.Account)
-	erased := p.rows(`SELECT patient_id, erased_at, hex(reason) FROM erasures WHERE patient_id <> $1 ORDER BY patient_id`, stays.Account)
+	erased := p.rows(`SELECT patient_id, erased_at, reason FROM erasures WHERE patient_id <> $1 ORDER BY patient_id`, stays.Account)
 
 	if r := p.restore(first); r.Erased != 0 {
 		t.Errorf("Restore of a backup from before the patient came: erased %d again, want 0", r.Erased)
 	}
-	if got := p.rows(`SELECT patient_id, erased_at, hex(reason) FROM erasures ORDER BY patient_id`); fmt.Sprint(got) != fmt.Sprint(erased) {
+	if got := p.rows(`SELECT patient_id, erased_at, reason FROM erasures ORDER BY patient_id`); fmt.Sprint(got) != fmt.Sprint(erased) {
 		t.Error("the erasures are not remembered as they were")
 	}
 	if r := p.restore(second); r.Erased != 1 {
@@ -61,6 +63,7 @@ func TestRestoreErasesAgain(t *testing.T) {
 // A patient who was erased is erased in an old backup too, once the data key of
 // that time is destroyed.
 func TestErasureReachesOldBackups(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	f := newKeyFile("one")
 	p := newPracticeWithKeyFile(t, f)
 	gone := p.patient("gone")
@@ -83,6 +86,7 @@ func TestErasureReachesOldBackups(t *testing.T) {
 // A backup from before a rotation is good as long as its data key is held, and
 // the restored database goes on with the newest.
 func TestRestoreAfterARotation(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	f := newKeyFile("one")
 	p := newPracticeWithKeyFile(t, f)
 	pat := p.patient("pat")

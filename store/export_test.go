@@ -18,7 +18,7 @@ var (
 const MaxWaiting = maxWaiting
 
 // Waiting is how many actions wait now.
-func (s *Store) Waiting() int { return len(s.committer.jobs) }
+func (s *Store) Waiting() int { return len(s.writer.(*committer).jobs) }
 
 // Script runs statements on the writing connection.
 func (s *Store) Script(ctx context.Context, text string) error {
@@ -41,5 +41,5 @@ func (s *Store) AllConns(ctx context.Context) (conns []*sql.Conn, free func(), e
 		}
 		conns = append(conns, c)
 	}
-	return append([]*sql.Conn{s.committer.conn.c}, conns...), free, nil
+	return append([]*sql.Conn{s.writer.(*committer).conn.c}, conns...), free, nil
 }

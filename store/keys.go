@@ -116,8 +116,10 @@ func (t *tx) wrap(owner string, key []byte) (dataKeyID string, wrapped []byte, e
 	return id, data.seal(place("key", owner, 0, id), string(key)), nil
 }
 
+// newestDataKey returns the id of the data key that wraps, which stays so to the
+// end of the transaction (see holdDataKeys).
 func (t *tx) newestDataKey() (id string, err error) {
-	err = t.row(`SELECT id FROM data_keys ORDER BY created_at DESC, id DESC LIMIT 1`).Scan(&id)
+	err = t.row(`SELECT id FROM data_keys ORDER BY created_at DESC, id DESC LIMIT 1` + t.share).Scan(&id)
 	return id, err
 }
 
@@ -177,11 +179,23 @@ func (t *tx) loadKeys(k *keyring, isNew bool) error {
 	return err
 }
 
+// holdDataKeys writes all data keys as they are. Where transactions run beside
+// each other, it waits for those that wrap by them, and those that see them as
+// they were before must begin anew: once this one is committed, nothing is
+// wrapped any more by what was the newest until now.
+func (t *tx) holdDataKeys() error {
+	_, err := t.exec(`UPDATE data_keys SET created_at = created_at`)
+	return err
+}
+
 // registerDataKey makes a data key that is new to the database the one that
 // wraps: it is the newest even when the clock was put back.
 func (t *tx) registerDataKey(id string) error {
 	known, err := t.exists(`SELECT 1 FROM data_keys WHERE id = $1`, id)
 	if err != nil || known {
+		return err
+	}
+	if err := t.holdDataKeys(); err != nil {
 		return err
 	}
 	var last Instant
@@ -227,18 +241,12 @@ func (c *conn) wantedDataKeys() ([]string, error) {
 // WantedDataKeys returns the ids of the data keys that a database cannot be
 // opened without, changing nothing. It needs no key, and of the options the URL
 // alone.
-func WantedDataKeys(ctx context.Context, o Options) ([]string, error) {
-	db, err := openURL(o.URL, false)
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
-	c, err := newConn(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	return c.wantedDataKeys()
+func WantedDataKeys(ctx context.Context, o Options) (ids []string, err error) {
+	err = look(ctx, o, func(c *conn) (err error) {
+		ids, err = c.wantedDataKeys()
+		return err
+	})
+	return ids, err
 }
 
 // checkDataKeys returns ErrDataKey when keys in the database are still wrapped

@@ -17,7 +17,7 @@ var steps = strings.Split(schema, "\n-- step ")[1:]
 // returns ErrSchema when the database has a step that this program lacks.
 func pendingSteps(c *conn) ([]int, error) {
 	var applied int
-	known := c.row(tableExists, "schema_steps").Scan(new(int)) == nil
+	known := c.row(c.tableExists, "schema_steps").Scan(new(int)) == nil
 	if known {
 		if err := c.row(`SELECT COALESCE(MAX(step), 0) FROM schema_steps`).Scan(&applied); err != nil {
 			return nil, err
@@ -37,14 +37,14 @@ func pendingSteps(c *conn) ([]int, error) {
 
 func (t *tx) applySteps(numbers []int) error {
 	if len(numbers) > 0 && numbers[0] == 1 {
-		if err := t.script(adapt("CREATE TABLE schema_steps (\n step INTEGER PRIMARY KEY,\n applied_at TEXT NOT NULL\n);")); err != nil {
+		if err := t.script(t.adapt("CREATE TABLE schema_steps (\n step INTEGER PRIMARY KEY,\n applied_at TEXT NOT NULL\n);")); err != nil {
 			return err
 		}
 	}
 	for _, n := range numbers {
-		text := adapt("-- " + steps[n-1])
+		text := t.adapt("-- " + steps[n-1])
 		if n == 1 {
-			text += appendOnly
+			text += t.appendOnly
 		}
 		if err := t.script(text); err != nil {
 			return fmt.Errorf("schema step %d: %w", n, err)
@@ -57,18 +57,38 @@ func (t *tx) applySteps(numbers []int) error {
 }
 
 // PendingSteps tells how many steps of the schema a database lacks, changing
-// nothing. Options are those of [Open]; Migrate is not looked at.
-func PendingSteps(ctx context.Context, o Options) (int, error) {
-	db, err := openURL(o.URL, false)
+// nothing. Of the options it needs the URL alone.
+func PendingSteps(ctx context.Context, o Options) (n int, err error) {
+	err = look(ctx, o, func(c *conn) error {
+		pending, err := pendingSteps(c)
+		n = len(pending)
+		return err
+	})
+	return n, err
+}
+
+// IsEmpty tells whether a database has nothing of this program in it yet. Of the
+// options it needs the URL alone.
+func IsEmpty(ctx context.Context, o Options) (empty bool, err error) {
+	err = look(ctx, o, func(c *conn) error {
+		pending, err := pendingSteps(c)
+		empty = len(pending) > 0 && pending[0] == 1
+		return err
+	})
+	return empty, err
+}
+
+// look runs f on a connection to a database that is not opened further.
+func look(ctx context.Context, o Options, f func(*conn) error) error {
+	db, d, err := openURL(withDefaults(o), false)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer db.Close()
-	c, err := newConn(ctx, db)
+	c, err := newConn(ctx, db, d)
 	if err != nil {
-		return 0, err
+		return unavailable(err)
 	}
 	defer c.close()
-	pending, err := pendingSteps(c)
-	return len(pending), err
+	return unavailable(f(c))
 }

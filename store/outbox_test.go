@@ -121,7 +121,7 @@ func TestUndoneAssignmentMakesNoMail(t *testing.T) {
 	ctx := t.Context()
 	pat := w.patient("pat")
 	doctors := &[]string{w.doc.Account, w.doc2.Account}
-	w.exec(`CREATE TRIGGER fails BEFORE INSERT ON audit WHEN NEW.fields = 'phone_number doctors' BEGIN SELECT RAISE(ABORT, 'made to fail'); END`)
+	w.refuse("audit", `NEW.fields = 'phone_number doctors'`)
 	for name, do := range map[string]func() error{
 		"a name that is taken": func() error {
 			_, err := w.CreatePatient(ctx, store.Actor{}, &store.PatientInput{User: user("pat"), Doctors: doctors})

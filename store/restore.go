@@ -113,7 +113,7 @@ func (r *Restored) examine(ctx context.Context, o Options, a Actor, erased []era
 	if err != nil {
 		return err
 	}
-	if _, err := s.VerifyTrail(ctx, []Checkpoint{r.Manifest.Trail}); err != nil {
+	if _, err := s.VerifyTrail(ctx, r.Manifest.Checkpoints()); err != nil {
 		return fmt.Errorf("%w: the audit trail does not hold: %w", ErrBackup, err)
 	}
 	err = s.act(ctx, a, RestoreBackup, "", func(t *tx) error {
@@ -137,7 +137,7 @@ func (r *Restored) examine(ctx context.Context, o Options, a Actor, erased []era
 // for those that opening the copy may have added.
 func (t *tx) sound(m Manifest) error {
 	for _, check := range []struct{ query, what string }{
-		{integrityCheck, "its structure is damaged"},
+		{t.integrityCheck, "its structure is damaged"},
 		{foreignKeyCheck, "it refers to rows that are not there"},
 	} {
 		rows, err := t.rows(check.query)

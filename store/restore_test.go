@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // restore closes the store, restores a backup and opens the store again.
@@ -60,11 +61,11 @@ func wantNames(t *testing.T, dir string, want ...string) {
 	}
 }
 
-// opened opens another database file with the options of the practice.
-func (p *practice) opened(file string) *practice {
+// opened opens another database with the options of the practice.
+func (p *practice) opened(url string) *practice {
 	p.t.Helper()
 	other := &practice{t: p.t, clock: p.clock, options: p.options}
-	other.options.URL = "sqlite:" + file
+	other.options.URL = url
 	other.open()
 	p.t.Cleanup(other.shut)
 	return other
@@ -79,6 +80,7 @@ func (p *practice) shut() {
 }
 
 func TestRestore(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	doc := p.doctor(p.staff("admin"), "doc")
@@ -127,12 +129,13 @@ func TestRestore(t *testing.T) {
 	wantTitles(t, "after a restart", p.titles(p.actor("pat")), "before", "new")
 	p.shut()
 	wantNames(t, filepath.Dir(p.path()), "health.db", filepath.Base(r.Kept))
-	kept := p.opened(r.Kept)
+	kept := p.opened("sqlite:" + r.Kept)
 	wantTitles(t, "what was there before", kept.titles(kept.actor("pat")), "after", "before")
 }
 
 // The drill: an empty machine, the two files and the key.
 func TestRestoreOntoNothing(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	pat := p.patient("pat")
 	p.record(pat, "before")
@@ -203,6 +206,7 @@ func fit(t *testing.T, file string) func(*store.Manifest) {
 // Whatever is wrong with a backup, it is refused with the reason, and the
 // database and all beside it stay as they are.
 func TestRestoreRefuses(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	pat := p.patient("pat")
 	r := p.record(pat, "before")
@@ -289,6 +293,7 @@ func wantSound(t *testing.T, file string) {
 
 // What was wrong with the database already when it was backed up is found too.
 func TestRestoreRefusesWhatWasDamagedBefore(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	for _, c := range []struct {
 		name, damage string
 		want         error

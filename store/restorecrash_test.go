@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // restoreFile is the environment variable that names the backup to a child.
@@ -34,6 +35,7 @@ func restoreAgain(s *store.Store) error {
 }
 
 func TestRestoreWhileTheDatabaseIsInUse(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	pat := p.patient("pat")
 	p.record(pat, "before")
@@ -53,6 +55,7 @@ func TestRestoreWhileTheDatabaseIsInUse(t *testing.T) {
 
 // Another process holds the database too, whatever it does at the moment.
 func TestRestoreWhileAnotherProcessServes(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPracticeWith(t, func(o *store.Options) { o.Now = nil })
 	p.doctor(p.staff("admin"), "doc")
 	file, _ := p.backup()
@@ -100,6 +103,7 @@ func (p *practice) crash() (dir string) {
 // What a crashed service acknowledged stands in its log. It is kept with the
 // database that it belongs to, and not taken for the restored one's.
 func TestRestoreKeepsWhatACrashLeft(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	pat := p.patient("pat")
 	p.record(pat, "before")
@@ -116,7 +120,7 @@ func TestRestoreKeepsWhatACrashLeft(t *testing.T) {
 		t.Fatalf("Restore error = %v, want nil", err)
 	}
 	wantNames(t, dir, "health.db", filepath.Base(r.Kept))
-	restored, kept := p.opened(filepath.Join(dir, "health.db")), p.opened(r.Kept)
+	restored, kept := p.opened("sqlite:"+filepath.Join(dir, "health.db")), p.opened("sqlite:"+r.Kept)
 	wantTitles(t, "restored", restored.titles(restored.actor("pat")), "before")
 	wantTitles(t, "kept", kept.titles(kept.actor("pat")), "acknowledged", "before")
 }
@@ -124,6 +128,7 @@ func TestRestoreKeepsWhatACrashLeft(t *testing.T) {
 // A database that SQLite cannot open is replaced, and kept as it is with all
 // that lies beside it. So is a log without a database.
 func TestRestoreOverRuins(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	p.record(p.patient("pat"), "before")
 	file, _ := p.backup()
@@ -166,7 +171,7 @@ func TestRestoreOverRuins(t *testing.T) {
 				t.Errorf("health.db%s lies beside the restored database, want it gone", suffix)
 			}
 		}
-		restored := p.opened(database)
+		restored := p.opened("sqlite:" + database)
 		wantTitles(t, "restored over a database that is "+c.name, restored.titles(restored.actor("pat")), "before")
 	}
 }
@@ -174,6 +179,7 @@ func TestRestoreOverRuins(t *testing.T) {
 // A restore that is killed at any moment leaves the old database or the new
 // one, whole; and the next restore works and leaves nothing of it behind.
 func TestRestoreThatIsKilled(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPracticeWith(t, func(o *store.Options) { o.Now = nil })
 	p.record(p.patient("pat"), "before")
 	file, _ := p.backup()
@@ -235,6 +241,7 @@ func (p *practice) killWhen(file string, seen func() bool) {
 
 // The moment when the old database has both its names.
 func TestRestoreThatIsKilledBeforeTheLastStep(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	p.record(p.patient("pat"), "before")
 	file, _ := p.backup()
@@ -249,7 +256,7 @@ func TestRestoreThatIsKilledBeforeTheLastStep(t *testing.T) {
 	r := p.restore(file)
 	wantTitles(t, "restored", p.titles(p.actor("pat")), "before")
 	for _, name := range []string{half, r.Kept} {
-		kept := p.opened(name)
+		kept := p.opened("sqlite:" + name)
 		wantTitles(t, "kept", kept.titles(kept.actor("pat")), "after", "before", "later")
 		kept.shut()
 	}
@@ -258,6 +265,7 @@ func TestRestoreThatIsKilledBeforeTheLastStep(t *testing.T) {
 // A service that starts at the moment of a restore opens what is there before,
 // and stops the restore, or what is there afterwards; never what is set aside.
 func TestRestoreAgainstAStart(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPracticeWith(t, func(o *store.Options) { o.Now = nil })
 	p.record(p.patient("pat"), "before")
 	file, _ := p.backup()
@@ -297,6 +305,7 @@ func TestRestoreAgainstAStart(t *testing.T) {
 // A service that had opened the old file already when the new one took its
 // place does not go on with it.
 func TestStartWithTheOldFile(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip("which files are open is only seen on Linux")
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -47,7 +48,11 @@ const rewrapBatch = 200
 // everything. add puts the new key before those that Options.ReloadKeys reads,
 // on the disk; while it does no other process adds one.
 func (s *Store) AddDataKey(ctx context.Context, a Actor, add func() error) error {
+	add = sync.OnceValue(add) // also when the action is run again
 	return s.peek(ctx, a, RotateKeys, func(t *tx) error {
+		if err := t.holdDataKeys(); err != nil {
+			return err
+		}
 		unfinished, err := t.exists(`SELECT 1 FROM data_keys WHERE retired_at IS NULL LIMIT 1 OFFSET 1`)
 		if err != nil || unfinished {
 			return err

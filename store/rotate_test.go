@@ -99,18 +99,18 @@ func TestRotateKeys(t *testing.T) {
 	p.note(doc, r.ID, "rest")
 	const accounts = 3
 	p.wantKeys(keyState("one", false, true, ownKeys+accounts))
-	contents := p.texts(`SELECT hex(content) FROM records UNION SELECT hex(content) FROM notes UNION SELECT hex(profile) FROM accounts`)
-	wrapped := p.texts(`SELECT hex(wrapped_key) FROM accounts UNION SELECT hex(wrapped) FROM service_keys`)
+	contents := p.texts(`SELECT content FROM records UNION SELECT content FROM notes UNION SELECT profile FROM accounts`)
+	wrapped := p.texts(`SELECT wrapped_key FROM accounts UNION SELECT wrapped FROM service_keys`)
 
 	if n := p.rotate(f, "two"); n != ownKeys+accounts {
 		t.Errorf("RotateKeys = %d, want %d", n, ownKeys+accounts)
 	}
 	p.wantKeys(keyState("two", false, true, ownKeys+accounts), keyState("one", true, true, 0))
-	if got := p.texts(`SELECT hex(content) FROM records UNION SELECT hex(content) FROM notes UNION SELECT hex(profile) FROM accounts`); fmt.Sprint(got) != fmt.Sprint(contents) {
+	if got := p.texts(`SELECT content FROM records UNION SELECT content FROM notes UNION SELECT profile FROM accounts`); fmt.Sprint(got) != fmt.Sprint(contents) {
 		t.Error("what the keys seal was rewritten, want it left alone")
 	}
 	for _, old := range wrapped {
-		if n := p.count(`SELECT (SELECT COUNT(*) FROM accounts WHERE hex(wrapped_key) = $1) + (SELECT COUNT(*) FROM service_keys WHERE hex(wrapped) = $1)`, old); n != 0 {
+		if n := p.count(`SELECT (SELECT COUNT(*) FROM accounts WHERE wrapped_key = $1) + (SELECT COUNT(*) FROM service_keys WHERE wrapped = $1)`, []byte(old)); n != 0 {
 			t.Error("a key is wrapped as before, want it anew")
 		}
 	}
@@ -202,7 +202,7 @@ func TestAddDataKeyAtOnce(t *testing.T) {
 	f := newKeyFile("one")
 	p := newPracticeWithKeyFile(t, f)
 	p.record(p.patient("pat"), "cough")
-	stores := []*practice{p, p.opened(p.path())}
+	stores := []*practice{p, p.opened(p.options.URL)}
 	together(2, func(i int) {
 		if err := stores[i].AddDataKey(t.Context(), operator, f.adding(fmt.Sprintf("two of %d", i))); err != nil {
 			t.Errorf("AddDataKey error = %v, want nil", err)
@@ -245,7 +245,7 @@ func TestStoreWithoutTheNewKey(t *testing.T) {
 	p := newPracticeWithKeyFile(t, f)
 	pat := p.patient("pat")
 	p.options.ReloadKeys = nil
-	old := p.opened(p.path())
+	old := p.opened(p.options.URL)
 	if err := p.AddDataKey(t.Context(), operator, f.adding("two")); err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestRotateKeysUnderLoad(t *testing.T) {
 	p := newPracticeWithKeyFile(t, f)
 	admin := p.staff("admin")
 	p.enrol(250) // more than a batch
-	other := p.opened(p.path())
+	other := p.opened(p.options.URL)
 	patients := make([]*busy, 4)
 	for i := range patients {
 		a := p.patient(fmt.Sprintf("busy-%d", i))

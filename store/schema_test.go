@@ -3,6 +3,7 @@ package store_test
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // files are the names in a directory, sorted, each with the sum of its content.
@@ -58,8 +60,7 @@ func closedPractice(t *testing.T) (p *practice, pat store.Actor) {
 // wantOpenRefused checks that Open refuses and leaves all files as they are.
 func wantOpenRefused(t *testing.T, o store.Options, want error) error {
 	t.Helper()
-	dir := filepath.Dir(strings.TrimPrefix(o.URL, "sqlite:"))
-	before := files(t, dir)
+	wantUntouched := untouched(t, o.URL)
 	s, err := store.Open(t.Context(), o)
 	if err == nil {
 		s.Close()
@@ -67,11 +68,49 @@ func wantOpenRefused(t *testing.T, o store.Options, want error) error {
 	if !errors.Is(err, want) {
 		t.Errorf("Open error = %v, want %v", err, want)
 	}
-	wantSameFiles(t, dir, before)
+	wantUntouched()
 	return err
 }
 
+// untouched looks at a database that nobody has open: at its files, or at all
+// that PostgreSQL has of it. It returns what checks that it is as it was.
+func untouched(t *testing.T, url string) (check func()) {
+	t.Helper()
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		before := files(t, filepath.Dir(path))
+		return func() { t.Helper(); wantSameFiles(t, filepath.Dir(path), before) }
+	}
+	p := &practice{t: t, options: store.Options{URL: url}}
+	look := func() string {
+		t.Helper()
+		tables := p.texts(`SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name`)
+		return fmt.Sprint(tables) + p.dump(tables...)
+	}
+	before := look()
+	return func() {
+		t.Helper()
+		if look() != before {
+			t.Error("the database is not as it was")
+		}
+	}
+}
+
+// bare makes an empty database and runs statements in it past any store.
+func bare(t *testing.T, statements string) (url string) {
+	t.Helper()
+	url = storetest.URL(t)
+	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		statements = `PRAGMA journal_mode = WAL; ` + statements
+	}
+	(&practice{t: t, options: store.Options{URL: url}}).exec(statements)
+	return url
+}
+
 func TestOpenWithoutDatabase(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	o := store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "health.db"), DataKeys: [][]byte{dataKey("one")}, Migrate: true}
 	wantOpenRefused(t, o, store.ErrNoDatabase)
 	dir := filepath.Dir(strings.TrimPrefix(o.URL, "sqlite:"))
@@ -117,21 +156,13 @@ func TestNewerSchemaIsRefused(t *testing.T) {
 // A database without any step lacks all of them. Only who asks for it brings
 // it up to date.
 func TestPendingSteps(t *testing.T) {
-	p, _ := closedPractice(t)
-	dir := t.TempDir()
-	o := p.options
-	o.URL = "sqlite:" + filepath.Join(dir, "health.db")
-	p.options, p.other = o, nil
-	if err := os.WriteFile(p.path(), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.exec(`PRAGMA journal_mode = WAL; CREATE TABLE something_older (id TEXT)`)
-	before := files(t, dir)
+	o := store.Options{URL: bare(t, `CREATE TABLE something_older (id TEXT)`), DataKeys: [][]byte{dataKey("one")}}
+	wantUntouched := untouched(t, o.URL)
 	pending, err := store.PendingSteps(t.Context(), o)
 	if err != nil || pending == 0 {
 		t.Errorf("PendingSteps of a database without any = %d, %v, want all of them", pending, err)
 	}
-	wantSameFiles(t, dir, before)
+	wantUntouched()
 	wantOpenRefused(t, o, store.ErrSchema)
 	o.Migrate = true
 	s, err := store.Open(t.Context(), o)
@@ -142,29 +173,27 @@ func TestPendingSteps(t *testing.T) {
 		t.Errorf("Ready error = %v, want nil", err)
 	}
 	s.Close()
-	before = files(t, dir)
+	wantUntouched = untouched(t, o.URL)
 	if pending, err := store.PendingSteps(t.Context(), o); err != nil || pending != 0 {
 		t.Errorf("PendingSteps afterwards = %d, %v, want 0, nil", pending, err)
 	}
-	wantSameFiles(t, dir, before)
+	wantUntouched()
 }
 
 // A step that fails leaves nothing of itself or the steps before it.
 func TestFailedMigrationChangesNothing(t *testing.T) {
-	p := newPractice(t)
-	p.Close()
-	p.Store = nil
-	path := filepath.Join(t.TempDir(), "health.db")
-	p.options.URL, p.other = "sqlite:"+path, nil
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p.exec(`CREATE TABLE outbox (id TEXT)`) // in the way of the first step
-	if s, err := store.Open(t.Context(), p.options); err == nil {
+	// What is there is in the way of the first step.
+	o := store.Options{URL: bare(t, `CREATE TABLE outbox (id TEXT)`), DataKeys: [][]byte{dataKey("one")}, Create: true, Migrate: true}
+	p := &practice{t: t, options: o}
+	if s, err := store.Open(t.Context(), o); err == nil {
 		s.Close()
 		t.Error("Open error = nil, want one")
 	}
-	if got, want := p.texts(`SELECT name FROM sqlite_master ORDER BY name`), []string{"outbox"}; !slices.Equal(got, want) {
+	tables := `SELECT name FROM sqlite_master ORDER BY name`
+	if storetest.OnPostgres() {
+		tables = `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name`
+	}
+	if got, want := p.texts(tables), []string{"outbox"}; !slices.Equal(got, want) {
 		t.Errorf("the database holds %q, want %q", got, want)
 	}
 }
@@ -212,6 +241,7 @@ func TestDataKeyIDTellsNothingOfTheKey(t *testing.T) {
 
 // A file that is no database is told from one that is not there.
 func TestOpenOfSomethingElse(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	path := filepath.Join(t.TempDir(), "health.db")
 	if err := os.WriteFile(path, []byte(strings.Repeat("this is not a database\n", 100)), 0o600); err != nil {
 		t.Fatal(err)
@@ -226,6 +256,7 @@ func TestOpenOfSomethingElse(t *testing.T) {
 }
 
 func TestSettingsAreInForceOnEveryConnection(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	conns, free, err := p.AllConns(t.Context())
 	if err != nil {
@@ -252,6 +283,7 @@ func TestSettingsAreInForceOnEveryConnection(t *testing.T) {
 }
 
 func TestNewDatabaseIsForItsOwnerAlone(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	if runtime.GOOS == "windows" {
 		t.Skip("files there have no such modes")
 	}
@@ -270,6 +302,7 @@ func TestNewDatabaseIsForItsOwnerAlone(t *testing.T) {
 
 // The path is taken as it is, whatever SQLite or a URL would see in it.
 func TestOddPaths(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	dir := t.TempDir()
 	t.Chdir(dir)
 	for _, name := range []string{

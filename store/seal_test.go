@@ -6,11 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // ward is a practice of two doctors and two patients, each patient with two
@@ -55,7 +55,7 @@ func newWard(t *testing.T) *ward {
 // keep remembers a table, for restore to write back all of its columns.
 func (p *practice) keep(table string) (restore func()) {
 	p.t.Helper()
-	rows, err := p.beside().Query(`SELECT rowid, * FROM ` + table)
+	rows, err := p.beside().Query(`SELECT * FROM ` + table)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -75,12 +75,18 @@ func (p *practice) keep(table string) (restore func()) {
 		}
 		kept = append(kept, row)
 	}
-	set := strings.Join(columns[1:], " = ?, ") + " = ?"
+	places := "$1"
+	for i := range columns[1:] {
+		places += fmt.Sprint(", $", i+2)
+	}
 	return func() {
 		p.t.Helper()
 		p.unchecked(func(c *sql.Conn) {
+			if _, err := c.ExecContext(p.t.Context(), `DELETE FROM `+table); err != nil {
+				p.t.Fatal(err)
+			}
 			for _, row := range kept {
-				if _, err := c.ExecContext(p.t.Context(), `UPDATE `+table+` SET `+set+` WHERE rowid = ?`, append(row[1:], row[0])...); err != nil {
+				if _, err := c.ExecContext(p.t.Context(), `INSERT INTO `+table+` VALUES (`+places+`)`, row...); err != nil {
 					p.t.Fatal(err)
 				}
 			}
@@ -96,7 +102,11 @@ func (p *practice) unchecked(f func(*sql.Conn)) {
 		p.t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := c.ExecContext(p.t.Context(), `PRAGMA foreign_keys = OFF`); err != nil {
+	off := `PRAGMA foreign_keys = OFF`
+	if storetest.OnPostgres() {
+		off = `SET session_replication_role = replica`
+	}
+	if _, err := c.ExecContext(p.t.Context(), off); err != nil {
 		p.t.Fatal(err)
 	}
 	f(c)
@@ -114,6 +124,22 @@ func (p *practice) bend(statement string) {
 			p.t.Fatalf("%s: no row changed", statement)
 		}
 	})
+}
+
+// bytea is a text as sealed values are kept.
+func bytea(text string) string {
+	if storetest.OnPostgres() {
+		return text + `::bytea`
+	}
+	return `CAST(` + text + ` AS BLOB)`
+}
+
+// longer is a sealed value and one byte more.
+func longer(column string) string {
+	if storetest.OnPostgres() {
+		return column + ` || '\x00'`
+	}
+	return bytea(column + ` || x'00'`)
 }
 
 // wantSealed checks that a call fails, and not as if there were nothing: what
@@ -145,10 +171,10 @@ func TestBentRecordDoesNotOpen(t *testing.T) {
 		"another author":                               `UPDATE records SET author_id = '` + w.doc.Account + `' WHERE id = ` + id(0),
 		"another date":                                 `UPDATE records SET date = '2020-01-01T00:00:00.000000Z' WHERE id = ` + id(0),
 		"a truncated content":                          `UPDATE records SET content = substr(content, 1, length(content) - 1) WHERE id = ` + id(0),
-		"a longer content":                             `UPDATE records SET content = CAST(content || x'00' AS BLOB) WHERE id = ` + id(0),
+		"a longer content":                             `UPDATE records SET content = ` + longer("content") + ` WHERE id = ` + id(0),
 		"a content of a nonce and no more":             `UPDATE records SET content = substr(content, 1, 12) WHERE id = ` + id(0),
-		"an empty content":                             `UPDATE records SET content = x'' WHERE id = ` + id(0),
-		"a plain content":                              `UPDATE records SET content = CAST('title' AS BLOB) WHERE id = ` + id(0),
+		"an empty content":                             `UPDATE records SET content = substr(content, 1, 0) WHERE id = ` + id(0),
+		"a plain content":                              `UPDATE records SET content = ` + bytea("'title'") + ` WHERE id = ` + id(0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			restore := w.keep("records")
@@ -234,7 +260,7 @@ func TestBentNoteDoesNotOpen(t *testing.T) {
 		"another record of the patient":     `UPDATE notes SET record_id = '` + w.records[1].ID + `' WHERE id = ` + id,
 		"another date":                      `UPDATE notes SET created_at = '2020-01-01T00:00:00.000000Z' WHERE id = ` + id,
 		"a truncated content":               `UPDATE notes SET content = substr(content, 2) WHERE id = ` + id,
-		"an empty content":                  `UPDATE notes SET content = x'' WHERE id = ` + id,
+		"an empty content":                  `UPDATE notes SET content = substr(content, 1, 0) WHERE id = ` + id,
 	} {
 		t.Run(name, func(t *testing.T) {
 			restore := w.keep("notes")
@@ -286,7 +312,7 @@ func TestBentOlderVersionDoesNotOpen(t *testing.T) {
 		{"a record's content, truncated", "record_versions", `UPDATE record_versions SET content = substr(content, 1, 20)`, records},
 		{"a note's content of the version behind", "note_versions", `UPDATE note_versions SET content = (SELECT content FROM notes WHERE id = note_id)`, notes},
 		{"a note's number", "note_versions", `UPDATE note_versions SET version = 0 WHERE note_id = ` + note, notes},
-		{"a note's content, truncated", "note_versions", `UPDATE note_versions SET content = x''`, notes},
+		{"a note's content, truncated", "note_versions", `UPDATE note_versions SET content = substr(content, 1, 0)`, notes},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			restore := w.keep(test.table)
@@ -311,14 +337,14 @@ func TestBentAccountDoesNotOpen(t *testing.T) {
 		"the profile of before":          `profile = (SELECT profile FROM older)`,
 		"the password as profile":        `profile = password`,
 		"a truncated profile":            `profile = substr(profile, 1, length(profile) - 16)`,
-		"an empty profile":               `profile = x''`,
+		"an empty profile":               `profile = substr(profile, 1, 0)`,
 		"another version":                `version = version - 1`,
 		"the password of another":        `password = ` + from("password", other),
 		"the password of before":         `password = (SELECT password FROM older)`,
 		"the profile as password":        `password = profile`,
-		"an empty password":              `password = x''`,
+		"an empty password":              `password = substr(password, 1, 0)`,
 		"the key of another":             `wrapped_key = ` + from("wrapped_key", other),
-		"an empty key":                   `wrapped_key = x''`,
+		"an empty key":                   `wrapped_key = substr(wrapped_key, 1, 0)`,
 		"another role":                   `role = 'staff'`,
 		"a verification":                 `verified = 1`,
 		"another data key":               `data_key_id = '0123456789abcdef'`,
@@ -381,7 +407,7 @@ func TestBentServiceKeyIsNotOpened(t *testing.T) {
 func TestBentAccountKeepsNoOtherMailBack(t *testing.T) {
 	w := newWard(t)
 	restore := w.keep("accounts")
-	w.bend(`UPDATE accounts SET profile = x'' WHERE id = '` + w.doc2.Account + `'`)
+	w.bend(`UPDATE accounts SET profile = substr(profile, 1, 0) WHERE id = '` + w.doc2.Account + `'`)
 	mails, err := w.ClaimMail(t.Context(), 10, time.Minute)
 	if err != nil || len(mails) != 2 || mails[0].Account != w.doc.Account || mails[1].Account != w.doc.Account {
 		t.Errorf("ClaimMail = %d mails, %v, want the 2 of the other doctor, nil", len(mails), err)
@@ -416,6 +442,7 @@ func (p *practice) wantNowhere(t *testing.T, text, suffix string) {
 
 // Nothing that a person said or is stands readable in the files.
 func TestFilesAreUnreadable(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	const marker = "Xylophon"

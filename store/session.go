@@ -116,9 +116,21 @@ func (t *tx) openSession(account string) (Grant, error) {
 	x := session{id: t.s.NewID(), account: account, refreshID: t.s.NewID(), refreshIssued: t.second()}
 	x.expires = InstantOf(x.refreshIssued.Add(t.s.options.SessionLifetime))
 	t.entry.session = x.id
+	if err := t.holdAccount(account); err != nil {
+		return Grant{}, err
+	}
 	_, err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at)
 		VALUES ($1, $2, $3, $4, $5, $6, '', '')`, x.id, account, t.at(), x.expires, x.refreshID, InstantOf(x.refreshIssued))
 	return t.grant(x), err
+}
+
+// holdAccount writes an account as it is. Where transactions run beside each
+// other, one that changes the account comes wholly before this one or wholly
+// after: a session that is opened while the account is shut out, or its password
+// changed, is ended with the others.
+func (t *tx) holdAccount(id string) error {
+	_, err := t.exec(`UPDATE accounts SET updated_at = updated_at WHERE id = $1`, id)
+	return err
 }
 
 // second is the moment of the action in whole seconds, as tokens tell it.
@@ -179,6 +191,7 @@ func (s *Store) Refresh(ctx context.Context, a Actor, account, id, token string)
 	var g Grant
 	replayed := false
 	err := s.act(ctx, a, RefreshSession, id, func(t *tx) error {
+		g, replayed = Grant{}, false
 		x, err := t.session(id, account)
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ type StaffInput struct {
 func (s *Store) CreateStaff(ctx context.Context, a Actor, in *StaffInput) (string, error) {
 	var id string
 	err := s.act(ctx, a, CreateStaff, "", func(t *tx) error {
+		in := copyOf(in)
 		own, _, err := t.register(Staff, false, &in.Input, &in.User, "", nil)
 		if err != nil {
 			return err

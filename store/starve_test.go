@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 func init() { children["starve"] = starve }
@@ -86,6 +87,7 @@ func starve(s *store.Store) error {
 // Files cannot grow: every write answers ErrUnavailable, what was acknowledged
 // is there and nothing else, and with room again the same store works on.
 func TestDiskWithoutRoomIsUnavailable(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPracticeWith(t, func(o *store.Options) { o.Now = nil })
 	pat := p.patient("pat")
 	p.Close()

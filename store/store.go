@@ -23,15 +23,18 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
 // Options say how a store is opened.
 type Options struct {
-	URL                string                   // "sqlite:" and a path
+	URL                string                   // "sqlite:" and a path, or see [ParsePostgres]
+	MaxConnections     int                      // to PostgreSQL; 8 when zero
+	Timeout            time.Duration            // of an action on PostgreSQL and of what only reads, waiting included; 20 s when zero
 	DataKeys           [][]byte                 // 32 bytes each; the first seals, all open
 	ReloadKeys         func() ([][]byte, error) // reads DataKeys again when a new one is met; may be nil
-	Create             bool                     // make the database when there is none
+	Create             bool                     // make the database when there is none, or an empty one
 	Migrate            bool                     // bring the schema up to date
 	RegistrationClosed bool                     // staff alone create accounts
 	SessionLifetime    time.Duration            // from sign-in to the absolute end; 720 h when zero
@@ -43,14 +46,16 @@ type Options struct {
 
 // Store is an open database. Its methods may be called concurrently.
 type Store struct {
-	options   Options
-	db        *sql.DB
-	keys      *keyring
-	ids       ids
-	log       *slog.Logger
-	committer *committer
-	mail      chan struct{}
-	grown     chan struct{}
+	options Options
+	db      *sql.DB
+	dialect *dialect
+	writer  writer
+	keys    *keyring
+	ids     ids
+	log     *slog.Logger
+	mail    chan struct{}
+	grown   chan struct{}
+	entries atomic.Int64 // written since grown last received
 }
 
 // Errors of Open besides ErrDataKey and ErrUnavailable.
@@ -69,33 +74,45 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.keys, err = newKeyring(o.DataKeys, o.ReloadKeys); err != nil {
 		return nil, err
 	}
-	if s.db, err = openURL(o.URL, o.Create); err != nil {
+	if s.db, s.dialect, err = openURL(s.options, o.Create); err != nil {
 		return nil, err
 	}
 	if err := s.start(ctx); err != nil {
 		s.db.Close()
-		if isUnavailable(err) {
-			err = fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
-		}
-		return nil, fmt.Errorf("open %s: %w", o.URL, err)
+		return nil, fmt.Errorf("open %s: %w", DatabaseName(o.URL), unavailable(err))
 	}
 	return s, nil
 }
 
-func openURL(url string, create bool) (*sql.DB, error) {
-	path, ok := strings.CutPrefix(url, "sqlite:")
+func openURL(o Options, create bool) (*sql.DB, *dialect, error) {
+	if isPostgres(o.URL) {
+		return openPostgres(o)
+	}
+	path, ok := strings.CutPrefix(o.URL, "sqlite:")
 	if !ok || path == "" {
-		return nil, errors.New("the database URL is not sqlite:PATH")
+		return nil, nil, errors.New("the database URL is neither sqlite:PATH nor postgres://…")
 	}
 	// SQLite takes an empty file for a database, and would write into it.
 	if info, err := os.Stat(path); !create && (err != nil || info.Size() == 0) {
-		return nil, fmt.Errorf("%w at %s", ErrNoDatabase, path)
+		return nil, nil, fmt.Errorf("%w at %s", ErrNoDatabase, path)
 	}
 	db, err := openSQLite(path, create)
 	if err == nil {
 		db.SetMaxOpenConns(1 + maxReaders)
 	}
-	return db, err
+	return db, &sqlite, err
+}
+
+// DatabaseName is a database's URL without the password that may be in it.
+func DatabaseName(url string) string {
+	if !isPostgres(url) {
+		return url
+	}
+	p, err := ParsePostgres(url)
+	if err != nil {
+		return "PostgreSQL"
+	}
+	return p.Name()
 }
 
 func withDefaults(o Options) Options {
@@ -111,6 +128,12 @@ func withDefaults(o Options) Options {
 	if o.SessionLifetime == 0 {
 		o.SessionLifetime = 720 * time.Hour
 	}
+	if o.MaxConnections == 0 {
+		o.MaxConnections = 8
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 20 * time.Second
+	}
 	if o.RefreshLifetime == 0 {
 		o.RefreshLifetime = 24 * time.Hour
 	}
@@ -118,7 +141,7 @@ func withDefaults(o Options) Options {
 }
 
 func (s *Store) start(ctx context.Context) error {
-	c, err := newConn(context.WithoutCancel(ctx), s.db)
+	c, err := newConn(context.WithoutCancel(ctx), s.db, s.dialect)
 	if err != nil {
 		return err
 	}
@@ -126,21 +149,26 @@ func (s *Store) start(ctx context.Context) error {
 		c.close()
 		return err
 	}
-	s.committer = startCommitter(s, c)
+	s.writer = s.dialect.newWriter(s, c)
 	return nil
 }
 
 // prepare checks schema and keys and brings both up to date, in one
-// transaction.
+// transaction. Where nothing is to be done, as at most starts, nobody waits for
+// anybody.
 func (s *Store) prepare(c *conn) error {
 	pending, err := pendingSteps(c)
+	if err == nil {
+		err = s.mayApply(pending)
+	}
 	if err != nil {
 		return err
 	}
-	if len(pending) > 0 && !s.options.Migrate {
-		return fmt.Errorf("%w: %d steps are missing; run: healthrecords migrate", ErrSchema, len(pending))
+	begin := c.beginSetup
+	if len(pending) == 0 && c.row(`SELECT 1 FROM data_keys WHERE id = $1`, s.keys.first()).Scan(new(int)) == nil {
+		begin = c.beginRead
 	}
-	if err := c.script(beginWrite); err != nil {
+	if err := c.script(begin); err != nil {
 		return err
 	}
 	t := &tx{conn: c, s: s, now: s.now()}
@@ -149,6 +177,16 @@ func (s *Store) prepare(c *conn) error {
 		return err
 	}
 	return c.script("COMMIT")
+}
+
+// mayApply tells whether the options allow these steps: to begin a database, or
+// to bring one up to date.
+func (s *Store) mayApply(pending []int) error {
+	may := s.options.Migrate || len(pending) > 0 && pending[0] == 1 && s.options.Create
+	if len(pending) == 0 || may {
+		return nil
+	}
+	return fmt.Errorf("%w: %d steps are missing; run: healthrecords migrate", ErrSchema, len(pending))
 }
 
 func (t *tx) prepare() error {
@@ -167,8 +205,7 @@ func (t *tx) prepare() error {
 
 // Close finishes what was asked and closes the database.
 func (s *Store) Close() error {
-	s.committer.stop()
-	s.committer.conn.close()
+	s.writer.stop()
 	return s.db.Close()
 }
 
@@ -178,36 +215,57 @@ func (s *Store) Now() time.Time { return s.now() }
 func (s *Store) now() time.Time { return s.options.Now() }
 
 // write runs f in a transaction; when it returns nil, what f did is on the disk.
+// f may be run again when others were in its way: what it did before is undone
+// then, and it must not build on what it left in its surroundings.
 func (s *Store) write(ctx context.Context, f func(*tx) error) error {
-	return s.committer.do(ctx, f)
+	return s.writer.do(ctx, f)
 }
 
 // read runs f on a connection of its own, on the database as it is now. f may
 // not write.
 func (s *Store) read(ctx context.Context, f func(*tx) error) error {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	return s.readLong(ctx, f)
+	return s.readIn(ctx, s.dialect.beginRead, f)
 }
 
 // readLong is read without a limit of time, for what an operator waits for.
 func (s *Store) readLong(ctx context.Context, f func(*tx) error) error {
-	c, err := newConn(ctx, s.db)
+	return s.readIn(ctx, s.dialect.beginReadLong, f)
+}
+
+func (s *Store) readIn(ctx context.Context, begin string, f func(*tx) error) error {
+	c, err := s.begin(ctx, func(c *conn) error { return c.script(begin) })
 	if err != nil {
 		return fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
 	}
-	defer c.close()
-	if err := c.script("BEGIN"); err != nil {
-		return fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
+	defer c.abort()
+	err = f(&tx{conn: c, s: s, now: s.now()})
+	if isDamaged(err) {
+		return err
 	}
-	defer c.c.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-	return f(&tx{conn: c, s: s, now: s.now()})
+	return unavailable(err)
 }
 
-const (
-	readTimeout = 20 * time.Second
-	maxReaders  = 4 // beside the one that writes
-)
+// begin begins a transaction on a connection of the pool. One that was lost
+// while nobody used it is replaced: nothing was done on it yet.
+func (s *Store) begin(ctx context.Context, begin func(*conn) error) (*conn, error) {
+	for left := s.options.MaxConnections; ; left-- {
+		c, err := newConn(ctx, s.db, s.dialect)
+		if err != nil {
+			return nil, err
+		}
+		if err = begin(c); err == nil {
+			return c, nil
+		}
+		c.abort()
+		if !isLost(err) || ctx.Err() != nil || left == 0 {
+			return nil, err
+		}
+	}
+}
+
+const maxReaders = 4 // of SQLite, beside the one that writes
 
 // NewID returns a new UUIDv7 in canonical text.
 func (s *Store) NewID() string { return s.ids.next(s.now()) }

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // TestMain lets a test start its own binary again as another process, which
@@ -48,7 +48,7 @@ func (c *clock) Set(now time.Time) {
 	c.now = now
 }
 
-// practice is a store in a temporary file with people in it.
+// practice is a store in a database of its own with people in it.
 type practice struct {
 	*store.Store
 	t       *testing.T
@@ -72,7 +72,7 @@ func newPracticeWith(t *testing.T, change func(*store.Options)) *practice {
 	t.Helper()
 	p := &practice{t: t, clock: &clock{now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)}}
 	p.options = store.Options{
-		URL:      "sqlite:" + filepath.Join(t.TempDir(), "health.db"),
+		URL:      storetest.URL(t),
 		DataKeys: [][]byte{dataKey("one")},
 		Create:   true, Migrate: true, Now: p.clock.Now,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -95,8 +95,12 @@ func (p *practice) open() {
 	}
 }
 
-// path is where the database lies.
-func (p *practice) path() string { return strings.TrimPrefix(p.options.URL, "sqlite:") }
+// path is where the file of the database lies. A test that asks needs SQLite.
+func (p *practice) path() string {
+	p.t.Helper()
+	storetest.NeedsSQLite(p.t)
+	return strings.TrimPrefix(p.options.URL, "sqlite:")
+}
 
 // reopen closes the store and opens it again, as a restart does.
 func (p *practice) reopen() {
@@ -114,14 +118,9 @@ func (p *practice) beside() *sql.DB {
 	if p.other != nil {
 		return p.other
 	}
-	db, err := sql.Open("sqlite3", "file:"+p.path()+"?mode=rw&_busy_timeout=5000&_foreign_keys=on")
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	db.SetMaxIdleConns(0)
-	p.t.Cleanup(func() { db.Close() })
-	p.other = db
-	return db
+	p.other = storetest.Open(p.t, p.options.URL)
+	p.t.Cleanup(func() { p.other.Close() })
+	return p.other
 }
 
 // exec changes the database past the store.
@@ -130,6 +129,19 @@ func (p *practice) exec(query string, args ...any) {
 	if _, err := p.beside().Exec(query, args...); err != nil {
 		p.t.Fatalf("%s: %v", query, err)
 	}
+}
+
+// refuse makes the database refuse new rows of a table when a condition holds
+// of them, until the function that it returns is called.
+func (p *practice) refuse(table, condition string) (accept func()) {
+	p.t.Helper()
+	if !storetest.OnPostgres() {
+		p.exec(`CREATE TRIGGER fails BEFORE INSERT ON ` + table + ` WHEN ` + condition + ` BEGIN SELECT RAISE(ABORT, 'made to fail'); END`)
+		return func() { p.exec(`DROP TRIGGER fails`) }
+	}
+	p.exec(`CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'made to fail'; END $$;
+		CREATE TRIGGER fails BEFORE INSERT ON ` + table + ` FOR EACH ROW WHEN (` + condition + `) EXECUTE FUNCTION fails()`)
+	return func() { p.exec(`DROP FUNCTION fails() CASCADE`) }
 }
 
 // texts reads the first column of a query past the store.

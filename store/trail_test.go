@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // trace is an entry of the trail as it stands in the database.
@@ -145,12 +146,12 @@ func (w *town) wantIndexed(t *testing.T, e trace) {
 func (p *practice) wantLinks() {
 	p.t.Helper()
 	seen := make(map[string]bool)
-	for i, row := range p.rows(`SELECT seq, lane, hex(mac) FROM audit ORDER BY seq`) {
+	for i, row := range p.rows(`SELECT seq, lane, mac FROM audit ORDER BY seq`) {
 		if row[0] != strconv.Itoa(i+1) || row[1] != "0" {
 			p.t.Errorf("entry %d has number %s in lane %s", i+1, row[0], row[1])
 		}
-		if len(row[2]) != 64 || seen[row[2]] {
-			p.t.Errorf("the MAC of entry %d has %d digits, or stood before", i+1, len(row[2]))
+		if len(row[2]) != 32 || seen[row[2]] {
+			p.t.Errorf("the MAC of entry %d has %d bytes, or stood before", i+1, len(row[2]))
 		}
 		seen[row[2]] = true
 	}
@@ -202,6 +203,7 @@ func TestObjectIsAnIDOrNothing(t *testing.T) {
 }
 
 func TestRestoreLeavesAnEntry(t *testing.T) {
+	storetest.NeedsSQLite(t)
 	p := newPractice(t)
 	ctx := t.Context()
 	p.patient("pat")
@@ -231,17 +233,23 @@ func TestTrailIsOnlyEverAddedTo(t *testing.T) {
 	p := newPractice(t)
 	p.patient("pat")
 	before := p.dump("audit")
-	for _, statement := range []string{
+	statements := []string{
 		`UPDATE audit SET outcome = 'done' WHERE seq = 1`,
 		`UPDATE audit SET seq = 1000 WHERE seq = 1`,
-		`UPDATE OR REPLACE audit SET seq = 1 WHERE seq = 2`,
 		`DELETE FROM audit WHERE seq = 1`,
 		`DELETE FROM audit`,
-		`REPLACE INTO audit SELECT * FROM audit WHERE seq = 1`,
-		`INSERT OR REPLACE INTO audit SELECT lane, 1, at, actor, role, session, action, object, version, patient, patients, fields,
-			outcome, address, request, mac FROM audit WHERE seq = 2`,
-		`INSERT INTO audit SELECT * FROM audit WHERE seq = 1 ON CONFLICT DO UPDATE SET outcome = 'done'`,
-	} {
+		`INSERT INTO audit SELECT * FROM audit WHERE seq = 1 ON CONFLICT (lane, seq) DO UPDATE SET outcome = 'done'`,
+	}
+	if storetest.OnPostgres() {
+		statements = append(statements, `TRUNCATE audit`, `TRUNCATE audit CASCADE`)
+	} else {
+		statements = append(statements,
+			`UPDATE OR REPLACE audit SET seq = 1 WHERE seq = 2`,
+			`REPLACE INTO audit SELECT * FROM audit WHERE seq = 1`,
+			`INSERT OR REPLACE INTO audit SELECT lane, 1, at, actor, role, session, action, object, version, patient, patients, fields,
+				outcome, address, request, mac FROM audit WHERE seq = 2`)
+	}
+	for _, statement := range statements {
 		if _, err := p.beside().Exec(statement); err == nil {
 			t.Errorf("%s: error = nil, want one", statement)
 		}
@@ -296,13 +304,16 @@ func TestUndoneLeavesNoEntry(t *testing.T) {
 
 // If the trail cannot be written, nothing is done and nothing is answered.
 func TestNothingIsAnsweredWithoutAnEntry(t *testing.T) {
-	for name, trigger := range map[string]string{
-		"no entry":   `CREATE TRIGGER fails BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'made to fail'); END`,
-		"half of it": `CREATE TRIGGER fails AFTER INSERT ON audit BEGIN SELECT RAISE(FAIL, 'made to fail'); END`,
+	for name, refuse := range map[string]func(w *town){
+		"no entry": func(w *town) { w.refuse("audit", `NEW.seq > 0`) },
+		"half of it": func(w *town) {
+			storetest.NeedsSQLite(w.t)
+			w.exec(`CREATE TRIGGER fails AFTER INSERT ON audit BEGIN SELECT RAISE(FAIL, 'made to fail'); END`)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newTown(t)
-			w.exec(trigger)
+			refuse(w)
 			tables := []string{"accounts", "sessions", "assignments", "records", "record_versions", "notes", "note_versions", "outbox", "audit",
 				"audit_patients", "erasures", "milestones", "data_keys", "service_keys"}
 			before := w.dump(tables...)
@@ -322,7 +333,7 @@ func TestNothingIsAnsweredWithoutAnEntry(t *testing.T) {
 	}
 	t.Run("no index of patients", func(t *testing.T) {
 		w := newTown(t)
-		w.exec(`CREATE TRIGGER fails BEFORE INSERT ON audit_patients BEGIN SELECT RAISE(ABORT, 'made to fail'); END`)
+		w.refuse("audit_patients", `NEW.seq > 0`)
 		before := w.dump("audit", "audit_patients")
 		_, err := w.Patients(t.Context(), w.admin, wholePage)
 		wantErr(t, "Patients", err, store.ErrUnavailable)

@@ -3,12 +3,12 @@ package store_test
 import (
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // BenchmarkVerifyTrail verifies trails of several lengths; MB-heap is the most
@@ -36,7 +36,7 @@ func BenchmarkVerifyTrail(b *testing.B) {
 func filledStore(b *testing.B, entries int) *store.Store {
 	b.Helper()
 	s, err := store.Open(b.Context(), store.Options{
-		URL:      "sqlite:" + filepath.Join(b.TempDir(), "health.db"),
+		URL:      storetest.URL(b),
 		DataKeys: [][]byte{dataKey("one")}, Create: true, Migrate: true, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

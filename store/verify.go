@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"fmt"
 	"hash"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -20,15 +21,19 @@ type TrailReport struct {
 
 // TrailError is the first place where the trail does not hold.
 type TrailError struct {
-	Seq int64  // of the entry; 0 when what is wrong is none of the entries
-	How string // edited, missing, reordered, inserted, cut off or rolled back, …
+	Lane int    // of the trail; 0 but where a database was served by PostgreSQL
+	Seq  int64  // of the entry; 0 when what is wrong is none of the entries
+	How  string // edited, missing, reordered, inserted, cut off or rolled back, …
 }
 
 func (e *TrailError) Error() string {
-	if e.Seq == 0 {
+	switch {
+	case e.Seq == 0:
 		return e.How
+	case e.Lane == 0:
+		return fmt.Sprintf("entry %d: %s", e.Seq, e.How)
 	}
-	return fmt.Sprintf("entry %d: %s", e.Seq, e.How)
+	return fmt.Sprintf("entry %d-%d: %s", e.Lane, e.Seq, e.How)
 }
 
 // link is an entry as it stands in the database, with its MAC.
@@ -82,34 +87,40 @@ func (s *Store) VerifyTrail(ctx context.Context, checkpoints []Checkpoint) (Trai
 		if err := t.compareObjects(); err != nil {
 			return err
 		}
-		report = TrailReport{v.last.seq, v.reach}
+		report = TrailReport{v.entries, v.anchored}
 		return t.checkStructure()
 	})
 	return report, err
 }
 
-// verifier walks along the trail.
+// verifier walks along the trail, lane by lane.
 type verifier struct {
-	key     []byte
-	anchors []Checkpoint // those ahead, the next one first
-	reach   int64        // the count of the last
+	key      []byte
+	anchors  map[int][]Checkpoint // by lane: those ahead, the next one first
+	anchored int64                // entries behind the last checkpoint of each lane
 
-	last  head   // the last entry that holds
-	index uint64 // sum over what must stand in the index of patients
-	sum   hash.Hash
+	entries int64
+	last    head   // the last entry that holds
+	index   uint64 // sum over what must stand in the index of patients
+	sum     hash.Hash
 }
 
 // take puts the checkpoints in order.
 func (v *verifier) take(checkpoints []Checkpoint) error {
-	v.anchors = slices.SortedFunc(slices.Values(checkpoints), func(a, b Checkpoint) int { return cmp.Compare(a.Count, b.Count) })
-	for i, c := range v.anchors {
+	v.anchors = make(map[int][]Checkpoint)
+	for _, c := range slices.SortedFunc(slices.Values(checkpoints), func(a, b Checkpoint) int { return cmp.Compare(a.Count, b.Count) }) {
 		if !c.genuine(v.key) {
-			return &TrailError{0, fmt.Sprintf("a checkpoint of %d entries is forged, or the trail was begun anew under another key", c.Count)}
+			return &TrailError{0, 0, fmt.Sprintf("a checkpoint of %d entries is forged, or the trail was begun anew under another key", c.Count)}
 		}
-		if i > 0 && v.anchors[i-1].Count == c.Count && v.anchors[i-1].Head != c.Head {
-			return &TrailError{c.Count, "two checkpoints contradict each other: the trail was rolled back and written on"}
+		var before Checkpoint
+		if lane := v.anchors[c.Lane]; len(lane) > 0 {
+			before = lane[len(lane)-1]
+			if before.Count == c.Count && before.Head != c.Head {
+				return &TrailError{c.Lane, c.Count, "two checkpoints contradict each other: the trail was rolled back and written on"}
+			}
 		}
-		v.reach = c.Count
+		v.anchors[c.Lane] = append(v.anchors[c.Lane], c)
+		v.anchored += c.Count - before.Count
 	}
 	return nil
 }
@@ -123,7 +134,13 @@ func (v *verifier) walk(t *tx) error {
 	for rows.Next() {
 		l, err := scanLink(rows)
 		if err != nil {
-			return &TrailError{v.last.seq + 1, "edited: it holds what no entry can"}
+			return &TrailError{v.last.lane, v.last.seq + 1, "edited: it holds what no entry can"}
+		}
+		if l.lane != v.last.lane {
+			if err := v.reached(v.last); err != nil {
+				return err
+			}
+			v.last = head{lane: l.lane}
 		}
 		if err := v.step(l, rows); err != nil {
 			return err
@@ -132,40 +149,61 @@ func (v *verifier) walk(t *tx) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	if v.last.seq < v.reach {
-		return &TrailError{v.last.seq + 1, fmt.Sprintf("cut off or rolled back: a checkpoint counts %d entries", v.reach)}
+	if err := v.reached(v.last); err != nil {
+		return err
+	}
+	for _, lane := range slices.Sorted(maps.Keys(v.anchors)) { // what is left of lanes that are no more
+		if err := v.reached(head{lane: lane}); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// step checks one entry against the one before; behind it are the rest.
+// reached checks, at the end of a lane, that no checkpoint lies beyond it.
+func (v *verifier) reached(end head) error {
+	if ahead := v.anchors[end.lane]; len(ahead) > 0 && ahead[len(ahead)-1].Count > end.seq {
+		return &TrailError{end.lane, end.seq + 1, fmt.Sprintf("cut off or rolled back: a checkpoint counts %d entries", ahead[len(ahead)-1].Count)}
+	}
+	delete(v.anchors, end.lane)
+	return nil
+}
+
+// step checks one entry against the one before in its lane; behind it are the
+// rest.
 func (v *verifier) step(l *link, behind *sql.Rows) error {
 	expected := v.last.seq + 1
 	switch {
-	case l.lane != v.last.lane:
-		return &TrailError{l.seq, fmt.Sprintf("inserted, or moved, in lane %d: there is none", l.lane)}
 	case l.seq < expected:
-		return &TrailError{l.seq, fmt.Sprintf("inserted under the number %d", l.seq)}
+		return &TrailError{l.lane, l.seq, fmt.Sprintf("inserted under the number %d", l.seq)}
 	case l.seq > expected:
-		return &TrailError{expected, upTo("missing", expected, l.seq-1)}
+		return &TrailError{l.lane, expected, upTo("missing", expected, l.seq-1)}
 	case !l.follows(v.key, v.last.mac, l.seq):
 		how, err := v.diagnose(l, behind)
 		if err != nil {
 			return err
 		}
-		return &TrailError{l.seq, how}
+		return &TrailError{l.lane, l.seq, how}
 	}
 	v.last = head{l.lane, l.seq, l.mac}
+	v.entries++
 	if len(l.patients) > 1 {
 		for _, p := range l.patients {
 			v.index += v.indexSum(p, l.at, l.lane, l.seq)
 		}
 	}
-	for ; len(v.anchors) > 0 && v.anchors[0].Count <= l.seq; v.anchors = v.anchors[1:] {
-		if c := v.anchors[0]; c.Count == l.seq && c.Head != fmt.Sprintf("%x", l.mac) {
-			return &TrailError{l.seq, "not the entry that a checkpoint saw: the trail was rolled back and written on"}
+	return v.pass(l)
+}
+
+// pass checks an entry against the checkpoints that it has come to.
+func (v *verifier) pass(l *link) error {
+	ahead := v.anchors[l.lane]
+	for ; len(ahead) > 0 && ahead[0].Count <= l.seq; ahead = ahead[1:] {
+		if c := ahead[0]; c.Count == l.seq && c.Head != fmt.Sprintf("%x", l.mac) {
+			return &TrailError{l.lane, l.seq, "not the entry that a checkpoint saw: the trail was rolled back and written on"}
 		}
 	}
+	v.anchors[l.lane] = ahead
 	return nil
 }
 
@@ -176,7 +214,7 @@ func (v *verifier) diagnose(l *link, behind *sql.Rows) (string, error) {
 	chained, previous := false, l
 	for behind.Next() {
 		x, err := scanLink(behind)
-		if err != nil {
+		if err != nil || x.lane != l.lane {
 			break
 		}
 		if x.follows(v.key, v.last.mac, l.seq) {

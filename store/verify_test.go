@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // bookkeeping is a practice in which some of everything has happened, closed,
@@ -30,6 +31,7 @@ type bookkeeping struct {
 
 func newBookkeeping(t *testing.T) *bookkeeping {
 	t.Helper()
+	storetest.NeedsSQLite(t)
 	p, b := newPractice(t), &bookkeeping{}
 	ctx := t.Context()
 	ok := func(err error) {
@@ -62,8 +64,8 @@ func newBookkeeping(t *testing.T) *bookkeeping {
 		ok(err)
 	}
 	list()
-	b.part, err = p.Checkpoint(ctx)
-	ok(err)
+	b.part = reach(t, p.Store)
+	p.clock.Advance(time.Minute)
 	b.early = filepath.Join(t.TempDir(), "early.db")
 	p.exec(`VACUUM INTO ?`, b.early)
 
@@ -87,8 +89,8 @@ func newBookkeeping(t *testing.T) *bookkeeping {
 		_, err := p.Record(ctx, doc, b.record)
 		ok(err)
 	}
-	b.whole, err = p.Checkpoint(ctx)
-	ok(err)
+	b.whole = reach(t, p.Store)
+	p.clock.Advance(time.Minute)
 	ok(p.Close())
 	p.Store = nil
 	b.options, b.file = p.options, p.path()
@@ -338,12 +340,13 @@ func TestVerifyTrailFindsEntriesOutOfPlace(t *testing.T) {
 		{"one is put in under the number 0", []string{again(3, 0)}, 0, "inserted under the number 0"},
 		{"one is put in under a negative number", []string{again(3, -4)}, -4, "inserted under the number -4"},
 		{"one is renumbered", []string{`UPDATE audit SET seq = 100000 WHERE seq = 7`}, 7, "missing"},
-		{"one is copied to another lane", []string{`INSERT INTO audit SELECT 1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 3, "in lane 1"},
-		{"one is copied to a lane before", []string{`INSERT INTO audit SELECT -1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 3, "in lane -1"},
-		{"the next number stands in another lane", []string{fmt.Sprintf(`INSERT INTO audit SELECT 1, %d, `+afterSeq+` FROM audit WHERE seq = %d`, end+1, end)}, end + 1, "in lane 1"},
+		{"one is copied to another lane", []string{`INSERT INTO audit SELECT 1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 1, "missing, with those up to entry 2"},
+		{"one is copied to a lane before", []string{`INSERT INTO audit SELECT -1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 1, "missing, with those up to entry 2"},
+		{"the next number stands in another lane", []string{fmt.Sprintf(`INSERT INTO audit SELECT 1, %d, `+afterSeq+` FROM audit WHERE seq = %d`, end+1, end)}, 1, fmt.Sprintf("missing, with those up to entry %d", end)},
+		{"the first is copied to another lane", []string{`INSERT INTO audit SELECT 1, seq, ` + afterSeq + ` FROM audit WHERE seq = 1`}, 1, "edited, or inserted at the end"},
 		{"one is moved to another lane", []string{`UPDATE audit SET lane = 1 WHERE seq = 7`}, 7, "missing"},
-		{"the last is moved to another lane", []string{fmt.Sprintf(`UPDATE audit SET lane = 1 WHERE seq = %d`, end)}, end, "in lane 1"},
-		{"all are moved to another lane", []string{`UPDATE audit SET lane = 1`}, 1, "in lane 1"},
+		{"the last is moved to another lane", []string{fmt.Sprintf(`UPDATE audit SET lane = 1 WHERE seq = %d`, end)}, 1, fmt.Sprintf("missing, with those up to entry %d", end-1)},
+		{"all are moved to another lane", []string{`UPDATE audit SET lane = 1`}, 1, "rewritten, with all behind it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := b.verify(t, b.bend(t, b.file, c.statements...))
@@ -424,10 +427,7 @@ func TestVerifyTrailFindsARollBack(t *testing.T) {
 			if _, err := s.Me(t.Context(), store.Actor{Account: b.pat, Session: "none"}); !errors.Is(err, store.ErrSession) {
 				t.Fatalf("Me error = %v, want ErrSession", err)
 			}
-			var err error
-			if now, err = s.Checkpoint(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			now = reach(t, s)
 			if now.Count == b.whole.Count {
 				_, err := s.VerifyTrail(t.Context(), []store.Checkpoint{b.whole, now})
 				wantFinding(t, err, b.whole.Count, "two checkpoints contradict each other")
@@ -521,7 +521,7 @@ func TestVerifyTrailFindsAnEditedIndex(t *testing.T) {
 		{"a row for a patient whom the entry did not touch", []string{fmt.Sprintf(`INSERT INTO audit_patients SELECT '%s', at, lane, seq FROM audit_patients`, b.gone) + one}, seq},
 		{"a row that leads to an entry of one patient", []string{fmt.Sprintf(`INSERT INTO audit_patients SELECT '%s', at, 0, 5 FROM audit WHERE seq = 5`, b.pat)}, 5},
 		{"a row that leads nowhere", []string{`INSERT INTO audit_patients VALUES ('` + b.pat + `', '2026-03-01T09:00:00.000000Z', 0, 100000)`}, 100000},
-		{"a row that leads to another lane", []string{`UPDATE audit_patients SET lane = 1` + one}, 0},
+		{"a row that leads to another lane", []string{`UPDATE audit_patients SET lane = 1` + one}, seq},
 		{"a row of another time", []string{`UPDATE audit_patients SET at = at || '0'` + one}, 0},
 		{"a row turned to another patient", []string{`UPDATE audit_patients SET patient_id = '` + b.gone + `'` + one}, 0},
 		{"a row turned to a pattern", []string{`UPDATE audit_patients SET patient_id = '%'` + one}, 0},
@@ -645,7 +645,7 @@ func TestVerifyTrailKnowsWhomAnErasureConcerns(t *testing.T) {
 	if _, err := p.VerifyTrail(t.Context(), nil); err != nil {
 		t.Fatalf("VerifyTrail error = %v, want nil", err)
 	}
-	p.exec(`UPDATE accounts SET version = 1 WHERE id = ?`, doc.Account)
+	p.exec(`UPDATE accounts SET version = 1 WHERE id = $1`, doc.Account)
 	_, err := p.VerifyTrail(t.Context(), nil)
 	wantFinding(t, err, int64(p.count(`SELECT seq FROM audit WHERE action = 'doctor.change'`)), "the account "+doc.Account+" is not as new")
 }
@@ -696,6 +696,7 @@ func TestTrailErrorNamesTheEntry(t *testing.T) {
 		want string
 	}{
 		{store.TrailError{Seq: 7, How: "edited"}, "entry 7: edited"},
+		{store.TrailError{Lane: 3, Seq: 7, How: "edited"}, "entry 3-7: edited"},
 		{store.TrailError{How: "the index of patients was edited"}, "the index of patients was edited"},
 	} {
 		if got := c.err.Error(); got != c.want {

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
+)
+
+// postgres is what is said to PostgreSQL alone. Nothing of it outlives a
+// transaction, so that a pooler may stand between.
+func postgres(timeout time.Duration) *dialect {
+	const readOnly = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+	return &dialect{
+		beginSetup:    fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(%d, %d)", lockClass, setupLock),
+		beginRead:     readOnly + fmt.Sprintf("; SET LOCAL statement_timeout = %d", timeout.Milliseconds()),
+		beginReadLong: readOnly,
+		tableExists:   "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
+		listTables:    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
+		clean:         "VACUUM accounts, assignments, notes, note_versions, outbox, records, record_versions, sessions",
+		share:         " FOR SHARE",
+		// Text sorts and compares by its bytes, as in SQLite.
+		adapt:      strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT").Replace,
+		appendOnly: appendOnlyPostgres,
+		newWriter:  func(s *Store, c *conn) writer { return newTransactor(s, c) },
+	}
+}
+
+// Advisory locks of transactions: lockClass and a lane of the trail, or
+// setupLock.
+const (
+	lockClass = 0x68726563
+	setupLock = lanes
+)
+
+// appendOnlyPostgres makes the database itself refuse to change the trail.
+const appendOnlyPostgres = `
+CREATE FUNCTION audit_only_grows() RETURNS trigger LANGUAGE plpgsql AS
+	$$ BEGIN RAISE EXCEPTION 'the audit trail is only ever added to'; END $$;
+CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+	FOR EACH STATEMENT EXECUTE FUNCTION audit_only_grows();
+`
+
+// openPostgres makes the pool. Nothing is connected yet.
+func openPostgres(o Options) (*sql.DB, *dialect, error) {
+	p, err := ParsePostgres(o.URL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the database URL is not right: %w", err)
+	}
+	connector, err := pq.NewConnectorConfig(p.driverConfig())
+	if err != nil {
+		return nil, nil, err
+	}
+	connector.Dialer(&dialer{net.Dialer{
+		Timeout:         connectTimeout,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 15 * time.Second, Interval: 5 * time.Second, Count: 3},
+		Control:         limitSilence(o.Timeout),
+	}})
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(o.MaxConnections)
+	db.SetMaxIdleConns(o.MaxConnections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(30 * time.Minute)
+	return db, postgres(o.Timeout), nil
+}
+
+// dialer is net.Dialer with the one method more that the driver asks for.
+type dialer struct{ net.Dialer }
+
+func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return d.DialContext(ctx, network, address)
+}
+
+// isLost tells whether a connection is gone, or leads to a server that takes no
+// writes any more since another was promoted in its place.
+func isLost(err error) bool {
+	var network *net.OpError
+	var p *pq.Error
+	switch {
+	case errors.As(err, &p):
+		return p.Fatal() || p.Code.Class() == pqerror.ClassConnectionException || p.Code == pqerror.ReadOnlySQLTransaction
+	case errors.As(err, &network):
+		return true
+	}
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// isPostgresDown tells whether PostgreSQL, or the way to it, is at fault.
+func isPostgresDown(err error) bool {
+	var p *pq.Error
+	return isLost(err) || errors.As(err, &p) && slices.Contains(downClasses, p.Code.Class())
+}
+
+var downClasses = []pqerror.Class{
+	pqerror.ClassInsufficientResources, pqerror.ClassOperatorIntervention, pqerror.ClassSystemError,
+	pqerror.ClassInternalError, pqerror.ClassTransactionRollback, pqerror.ClassObjectNotInPrerequisiteState,
+}
+
+// isConflict tells whether an action met others that ran beside it, and would
+// find another database if it ran again. Its own checks let no row be made
+// twice and none refer to what is not there: somebody else was quicker.
+func isConflict(err error) bool {
+	var p *pq.Error
+	return errors.Is(err, errNoLane) || errors.As(err, &p) && slices.Contains(conflicts, p.Code)
+}
+
+var conflicts = []pqerror.Code{
+	pqerror.TRSerializationFailure, pqerror.TRDeadlockDetected, pqerror.UniqueViolation, pqerror.ForeignKeyViolation,
+}
