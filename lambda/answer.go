@@ -15,6 +15,7 @@ import (
 const (
 	malformed = `{"detail":"The request is malformed.","code":"parse_error"}`
 	broken    = `{"detail":"Internal server error.","code":"error"}`
+	noTime    = `{"detail":"The service is not available now. Try again.","code":"unavailable"}`
 	tooLarge  = `{"detail":"The answer is too large. Ask for less at once.","code":"answer_too_large"}`
 )
 

@@ -21,6 +21,7 @@ import (
 // What is left of the function's time when work of each kind must end.
 const (
 	answerMargin = 500 * time.Millisecond // so that the answer of a request that ran out of time still gets out
+	lateMargin   = 250 * time.Millisecond // for a request that does not even notice that it ran out of time
 	workMargin   = time.Second            // so that what was done is written down
 )
 
@@ -79,25 +80,42 @@ func (h *Handler) tick(ctx context.Context) error {
 
 // answer returns the JSON that answers a request.
 func (h *Handler) answer(ctx context.Context, e *event, k kind) []byte {
-	ctx, cancel := endEarly(ctx, answerMargin)
-	defer cancel()
-	w := newRecorder(e.method(k), k.limit())
-	if r, err := e.request(ctx, k, h.BasePath); err != nil {
-		w.fail(http.StatusBadRequest, malformed)
-	} else {
-		h.serve(w, r)
-	}
-	if w.tooLarge {
-		h.Log.ErrorContext(ctx, "an answer is too large for AWS Lambda", "limit", k.limit())
-		w.fail(http.StatusInternalServerError, tooLarge)
-	}
+	w := h.respond(ctx, e, k)
 	answer := w.encode(e, k)
-	if len(answer) > k.limit() {
-		h.Log.ErrorContext(ctx, "an answer is too large for AWS Lambda", "limit", k.limit(), "bytes", len(answer))
+	if w.tooLarge || len(answer) > k.limit() {
+		h.Log.ErrorContext(ctx, "an answer is too large for AWS Lambda", "limit", k.limit())
 		w.fail(http.StatusInternalServerError, tooLarge)
 		answer = w.encode(e, k)
 	}
 	return answer
+}
+
+// respond returns what the handler answers, or that there was no time for an
+// answer: a handler that hangs is left alone.
+func (h *Handler) respond(ctx context.Context, e *event, k kind) *recorder {
+	early, cancel := endEarly(ctx, answerMargin)
+	defer cancel()
+	late, cancelLate := endEarly(ctx, lateMargin)
+	defer cancelLate()
+	w := newRecorder(e.method(k), k.limit())
+	r, err := e.request(early, k, h.BasePath)
+	if err != nil {
+		w.fail(http.StatusBadRequest, malformed)
+		return w
+	}
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		h.serve(w, r)
+	}()
+	select {
+	case <-answered:
+	case <-late.Done():
+		h.Log.ErrorContext(ctx, "a request was not answered in time")
+		w = newRecorder(r.Method, k.limit()) // the other is still the handler's
+		w.fail(http.StatusServiceUnavailable, noTime)
+	}
+	return w
 }
 
 // serve runs the handler. As net/http's server does, it survives a panic, and

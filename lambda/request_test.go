@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
@@ -244,18 +245,29 @@ func TestTheContextEndsBeforeTheFunction(t *testing.T) {
 }
 
 func TestARequestThatRunsOutOfTimeIsStillAnswered(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 600*time.Millisecond)
-	defer cancel()
-	f := newFunction(t, func(w http.ResponseWriter, r *http.Request) {
-		<-r.Context().Done()
-		w.WriteHeader(http.StatusServiceUnavailable)
-	})
-	v, err := f.Invoke(ctx, []byte(get(lambdatest.HTTPAPI)))
-	if err != nil || ctx.Err() != nil {
-		t.Fatalf("Invoke error = %v with the function's time %v, want an answer before its end", err, ctx.Err())
-	}
-	answer, _ := io.ReadAll(v.(io.Reader))
-	if !strings.Contains(string(answer), `"statusCode":503`) {
-		t.Errorf("answer = %s, want 503", answer)
+	for name, notices := range map[string]bool{"notices": true, "does not notice": false} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			over := make(chan struct{})
+			f := newFunction(t, nil)
+			f.HTTP = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if notices {
+					<-r.Context().Done()
+				} else {
+					<-over
+				}
+				w.WriteHeader(http.StatusServiceUnavailable)
+			})
+			v, err := f.Invoke(ctx, []byte(get(lambdatest.HTTPAPI)))
+			close(over)
+			if err != nil || ctx.Err() != nil {
+				t.Fatalf("%s: Invoke error = %v with the function's time %v, want an answer before its end", name, err, ctx.Err())
+			}
+			answer, _ := io.ReadAll(v.(io.Reader))
+			if !strings.Contains(string(answer), `"statusCode":503`) {
+				t.Errorf("%s: answer = %s, want 503", name, answer)
+			}
+		})
 	}
 }
