@@ -30,6 +30,17 @@ func TestWhatLambdaNeeds(t *testing.T) {
 	}
 }
 
+func TestSettingsOnLambda(t *testing.T) {
+	environ := append([]string{"DATABASE_URL=postgres://u:p@localhost/health", "LISTEN=:8080", "AUDIT_CHECKPOINTS=trail"}, onLambda...)
+	s, notices, err := readSettings(environ, true)
+	if err != nil || !s.Lambda || s.AuditCheckpoints != "" || s.LogFormat != "json" {
+		t.Errorf("readSettings = Lambda %t, checkpoints in %q, log %s, error %v, want Lambda, no file, json", s.Lambda, s.AuditCheckpoints, s.LogFormat, err)
+	}
+	if len(notices) != 1 || !strings.Contains(notices[0], "AUDIT_CHECKPOINTS is ignored") {
+		t.Errorf("notices = %q, want one on AUDIT_CHECKPOINTS", notices)
+	}
+}
+
 func TestSQLiteIsRefusedOnLambdaWithTheLineThatSaysWhatToSet(t *testing.T) {
 	m := newMachine(t, onLambda...)
 	for _, args := range [][]string{nil, {"serve"}} {

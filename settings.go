@@ -166,19 +166,11 @@ func readSettings(environ []string, terminal bool) (settings, []string, error) {
 	if s.Lambda {
 		s.checkLambda(e)
 	}
-	e.refuseUnsupported()
 	e.refuseUnknown()
 	if len(e.mistakes) > 0 {
 		return settings{}, e.notices(), e.mistakes
 	}
 	return s, e.notices(), nil
-}
-
-// refuseUnsupported notes what is set and known but not served by this release.
-func (e *environment) refuseUnsupported() {
-	if strings.HasPrefix(string(e.secret("DATABASE_URL")), "postgres") && !e.mistaken("DATABASE_URL") {
-		e.mistake("DATABASE_URL", "PostgreSQL is not supported by this release; use sqlite:PATH")
-	}
 }
 
 // refuseUnknown notes names that look like settings and are none: a misspelt
