@@ -21,6 +21,9 @@ import (
 	"healthrecords/lambda/lambdatest"
 )
 
+// patience is how long a test waits for what should come soon.
+const patience = time.Minute
+
 const lambdaRequestID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
 // buildProgram builds the program as it is and returns its path.
@@ -38,7 +41,7 @@ func buildProgram(t testing.TB) string {
 type lambdaRun struct {
 	t       testing.TB
 	api     *httptest.Server
-	timeout time.Duration
+	timeout time.Duration // of the function
 	step    step
 
 	events  chan string
@@ -149,7 +152,7 @@ func (e *lambdaRun) invoke(event string) (r reply, ok bool) {
 	case e.events <- event:
 	case <-e.ended:
 		return r, false
-	case <-time.After(e.timeout):
+	case <-time.After(patience):
 		e.t.Fatal("the program asks for no event")
 	}
 	select {
@@ -157,7 +160,7 @@ func (e *lambdaRun) invoke(event string) (r reply, ok bool) {
 		return r, true
 	case <-e.ended:
 		return r, false
-	case <-time.After(e.timeout):
+	case <-time.After(patience):
 		e.t.Fatal("the program does not answer")
 	}
 	return r, false
@@ -199,7 +202,7 @@ func (e *lambdaRun) waitIdle() {
 	select {
 	case <-e.idle:
 	case <-e.ended:
-	case <-time.After(e.timeout):
+	case <-time.After(patience):
 		e.t.Fatal("the program does not ask for its next event")
 	}
 }

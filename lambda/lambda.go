@@ -110,12 +110,13 @@ func (h *Handler) respond(ctx context.Context, e *event, k kind) *recorder {
 	}()
 	select {
 	case <-answered:
+		return w
 	case <-late.Done():
 		h.Log.ErrorContext(ctx, "a request was not answered in time")
-		w = newRecorder(r.Method, k.limit()) // the other is still the handler's
-		w.fail(http.StatusServiceUnavailable, noTime)
+		own := newRecorder(r.Method, k.limit()) // the other is still the handler's
+		own.fail(http.StatusServiceUnavailable, noTime)
+		return own
 	}
-	return w
 }
 
 // serve runs the handler. As net/http's server does, it survives a panic, and
