@@ -31,6 +31,7 @@ func commands() []command {
 		{"user", "deactivate|activate|sessions [--end] USERNAME", "shuts an account out, lets it in, shows or ends its sessions", userCommand},
 		{"backup", "FILE", "copies the database, also while it is in use, and writes FILE.manifest", backupCommand},
 		{"restore", "FILE", "checks a backup and puts it in the database's place", restoreCommand},
+		{"copy", "--from URL --to URL", "copies a practice to another, empty database, SQLite's or PostgreSQL's; stop the service first", copyCommand},
 		{"keys", "status|rotate", "shows the data keys; changes to a new one", keysCommand},
 		{"erase", `patient ID --reason "…"`, "destroys what is known of a patient, for good", eraseCommand},
 		{"audit", "verify [--since FILE] | export [--format ndjson|csv]", "checks the audit trail against itself and its checkpoints; prints it", auditCommand},
@@ -161,7 +162,7 @@ func migrate(p *program, args []string) error {
 		fmt.Fprintf(p.out, "The schema lacks %d steps.\n", pending)
 		return exit(exitNo)
 	}
-	s, _, err := p.open(true)
+	s, _, err := p.openStore(true, true)
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (f *findings) permissions() {
 			f.add(good, path+" is closed to others", "")
 		}
 	}
-	if len(c.DataKey) == 0 && filepath.Dir(c.SQLitePath) == filepath.Clean(c.DataDir) {
+	if len(c.DataKey) == 0 && c.SQLitePath != "" && filepath.Dir(c.SQLitePath) == filepath.Clean(c.DataDir) {
 		f.add(warning, "the keys lie beside the database", "Whoever copies the directory has both. Set DATA_KEY_FILE and SECRET_KEY_FILE to another disk, or keep the directory out of backups.")
 	}
 }
@@ -153,8 +153,12 @@ func (f *findings) database() {
 		return
 	}
 	s, err := store.Open(f.p.ctx, f.p.storeOptions())
+	isNew := errors.Is(err, store.ErrNoDatabase)
+	if errors.Is(err, store.ErrSchema) {
+		isNew, _ = f.p.isNew()
+	}
 	switch {
-	case errors.Is(err, store.ErrNoDatabase):
+	case isNew:
 		f.add(warning, "there is no database yet", "healthrecords serve makes it.")
 		return
 	case err != nil:
@@ -165,7 +169,28 @@ func (f *findings) database() {
 	f.add(good, "database, schema and keys", "")
 	f.staff(s)
 	f.outbox(s)
+	if f.p.settings.SQLitePath == "" {
+		f.server(s)
+		return
+	}
 	f.backup(s)
+}
+
+// server looks at what PostgreSQL itself must see to.
+func (f *findings) server(s *store.Store) {
+	c := f.p.settings.Postgres
+	if !c.Local && c.SSLMode != "verify-full" {
+		f.add(warning, "the connection to PostgreSQL is not sure to reach the right server, or is in clear text (sslmode="+c.SSLMode+")",
+			"Leave sslmode out of DATABASE_URL, or write verify-full, with sslrootcert=FILE if its certificate is not known to this machine.")
+	}
+	unsafe, err := s.UnsafeSettings(f.p.ctx)
+	switch {
+	case err != nil:
+		f.add(bad, "the settings of PostgreSQL cannot be read", "")
+	case len(unsafe) > 0:
+		f.add(bad, "a power cut can destroy the database: off on the server is "+strings.Join(unsafe, " and "), "Switch it on in postgresql.conf.")
+	}
+	f.add(good, "backups are PostgreSQL's own: this program does not see them", "")
 }
 
 // backup looks at the age of the last one.

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -165,9 +166,13 @@ func (p *program) configure() error {
 // database yet, and the command may begin one, missing files are made; made
 // tells that. A lost SECRET_KEY is made anew, and only by who needs it.
 func (p *program) keys(begin bool) (made bool, err error) {
-	_, err = os.Stat(p.settings.SQLitePath)
-	isNew := errors.Is(err, os.ErrNotExist)
-	if begin && isNew {
+	isNew := false
+	if begin {
+		if isNew, err = p.isNew(); err != nil {
+			return false, err
+		}
+	}
+	if isNew {
 		if err := p.wasThereOne(); err != nil {
 			return false, err
 		}
@@ -185,7 +190,7 @@ func (p *program) keys(begin bool) (made bool, err error) {
 		}
 		_, err := os.Stat(k.file)
 		missing := errors.Is(err, os.ErrNotExist)
-		if missing && !k.renewable && !(begin && isNew) {
+		if missing && !k.renewable && !isNew {
 			return made, p.noDataKey(k.file)
 		}
 		if missing && k.renewable && !begin {
@@ -200,12 +205,24 @@ func (p *program) keys(begin bool) (made bool, err error) {
 	return made, nil
 }
 
+// isNew tells whether there is no database yet, or an empty one on PostgreSQL.
+func (p *program) isNew() (bool, error) {
+	if p.settings.SQLitePath == "" {
+		return store.IsEmpty(p.ctx, p.storeOptions())
+	}
+	_, err := os.Stat(p.settings.SQLitePath)
+	return errors.Is(err, os.ErrNotExist), nil
+}
+
 // wasThereOne refuses to begin a database where checkpoints tell of one: its
 // disk may not be mounted.
 func (p *program) wasThereOne() error {
 	info, err := os.Stat(p.settings.AuditCheckpoints)
 	if err != nil || info.Size() == 0 {
 		return nil
+	}
+	if p.settings.SQLitePath == "" {
+		return fmt.Errorf("%s is empty, but %s tells of a database: is DATABASE_URL the right one? Restore a backup, or move the checkpoints away to begin anew", p.settings.Postgres.Name(), p.settings.AuditCheckpoints)
 	}
 	return fmt.Errorf("%s is not there, but %s tells of a database: is its disk mounted? Restore a backup, or move the checkpoints away to begin anew", p.settings.SQLitePath, p.settings.AuditCheckpoints)
 }
@@ -220,21 +237,27 @@ func (p *program) noDataKey(file string) error {
 }
 
 // open configures the program and opens the store. With begin, a database that
-// is not there is made, and one with an older schema brought up to date.
+// is not there, or is empty, is made, and on SQLite one with an older schema
+// brought up to date: PostgreSQL may be others' too, who are served meanwhile.
 func (p *program) open(begin bool) (s *store.Store, madeKeys bool, err error) {
 	if err := p.configure(); err != nil {
 		return nil, false, err
 	}
+	return p.openStore(begin, begin && p.settings.SQLitePath != "")
+}
+
+// openStore opens the store of a program that is configured.
+func (p *program) openStore(begin, migrate bool) (s *store.Store, madeKeys bool, err error) {
 	if madeKeys, err = p.keys(begin); err != nil {
 		return nil, madeKeys, err
 	}
 	if begin {
-		if err := makeDirectory(filepath.Dir(p.settings.SQLitePath)); err != nil {
+		if err := makeDirectory(filepath.Dir(cmp.Or(p.settings.SQLitePath, p.settings.AuditCheckpoints))); err != nil {
 			return nil, madeKeys, err
 		}
 	}
 	o := p.storeOptions()
-	o.Create, o.Migrate = begin, begin
+	o.Create, o.Migrate = begin, migrate
 	s, err = store.Open(p.ctx, o)
 	return s, madeKeys, err
 }
@@ -243,6 +266,8 @@ func (p *program) storeOptions() store.Options {
 	keys, _ := decodeKeys(p.settings.DataKey) // they were decoded when they were read
 	return store.Options{
 		URL:                string(p.settings.DatabaseURL),
+		MaxConnections:     p.settings.DatabaseMaxConnections,
+		Timeout:            p.settings.DatabaseTimeout,
 		DataKeys:           keys,
 		ReloadKeys:         p.reloadKeys,
 		RegistrationClosed: !p.settings.RegistrationOpen,

@@ -180,7 +180,10 @@ func (p *program) welcome(s *store.Store, madeKeys bool) error {
 	}
 	if madeKeys {
 		keys, _ := filepath.Abs(p.settings.DataDir)
-		data, _ := filepath.Abs(p.settings.SQLitePath)
+		data := p.settings.Postgres.Name()
+		if p.settings.SQLitePath != "" {
+			data, _ = filepath.Abs(p.settings.SQLitePath)
+		}
 		fmt.Fprintf(p.err, `Welcome to healthrecords. This is its first start here.
   The data lies in  %s
   The keys lie in   %s and %s

@@ -11,9 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
 	"healthrecords/auth"
+	"healthrecords/store"
 )
 
 // settings is everything that an operator can set, read once from the
@@ -31,12 +31,26 @@ type settings struct {
 	DataDir string
 
 	// DatabaseURL is DATABASE_URL as it was given: "sqlite:PATH" or
-	// "postgres://…". Default sqlite:DATA_DIR/health.db. Secret, because it can
-	// hold a password. Refused: any other scheme, a database in memory.
+	// "postgres://…", see [store.ParsePostgres]. Default
+	// sqlite:DATA_DIR/health.db. Secret, because it can hold a password. Refused:
+	// any other scheme, a database in memory.
 	DatabaseURL secret
 
 	// SQLitePath is the PATH of DatabaseURL, "" when that is not SQLite's.
 	SQLitePath string
+
+	// Postgres is where DatabaseURL leads, zero when that is SQLite's.
+	Postgres store.Postgres
+
+	// DatabaseMaxConnections is DATABASE_MAX_CONNECTIONS: how many connections
+	// this process opens to PostgreSQL, 1 to 1000. Default 8; on AWS Lambda 2 for
+	// each invocation at once, a request's and its mails'. Refused with SQLite.
+	DatabaseMaxConnections int
+
+	// DatabaseTimeout is DATABASE_TIMEOUT: how long an action may take on
+	// PostgreSQL, the wait for a connection included; whole seconds up to 50.
+	// Default 10s. Refused with SQLite.
+	DatabaseTimeout time.Duration
 
 	// SecretKey is SECRET_KEY: the root of the token keys, its bytes as given.
 	// Default none: the text of DATA_DIR/secret.key is used. Refused: what
@@ -283,13 +297,7 @@ func (s *settings) readData(e *environment) {
 	}
 	s.SQLitePath = filepath.Join(s.DataDir, "health.db")
 	s.DatabaseURL = secret("sqlite:" + s.SQLitePath)
-	if given := e.secret("DATABASE_URL"); len(given) > 0 {
-		path, problem := parseDatabaseURL(string(given))
-		if problem != "" {
-			e.mistake("DATABASE_URL", "%s", problem)
-		}
-		s.DatabaseURL, s.SQLitePath = given, path
-	}
+	s.readDatabase(e)
 
 	s.SecretKey = e.secret("SECRET_KEY")
 	if len(s.SecretKey) > 0 {
@@ -313,31 +321,6 @@ func (s *settings) readData(e *environment) {
 	if file := e.text("AUDIT_CHECKPOINTS"); file != "" {
 		s.AuditCheckpoints = file
 	}
-}
-
-// parseDatabaseURL returns the path of a SQLite database, "" for PostgreSQL,
-// and what is wrong. It quotes nothing: the URL can hold a password.
-func parseDatabaseURL(text string) (path, problem string) {
-	const form = "write sqlite:PATH or postgres://user:password@host:port/database"
-	path, sqlite := strings.CutPrefix(text, "sqlite:")
-	switch {
-	case !sqlite:
-		u, err := url.Parse(text)
-		if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" || !strings.Contains(text, "://") {
-			return "", form
-		}
-		return "", ""
-	case path == "" || strings.HasSuffix(path, "/") || strings.ContainsFunc(path, unicode.IsControl):
-		return "", form
-	case strings.HasPrefix(path, "//"):
-		// Some read sqlite:///x as x, others as /x: two databases.
-		return "", "write sqlite:PATH without slashes before the path; an absolute one has a single slash"
-	case strings.ContainsAny(path, "?#"):
-		return "", "write sqlite:PATH without parameters; the service sets its own"
-	case strings.Contains(path, ":memory:"):
-		return "", "a database in memory loses what was answered; write sqlite:PATH of a file"
-	}
-	return path, ""
 }
 
 // readAccounts reads who may come in and for how long.

@@ -46,6 +46,23 @@ func (m Manifest) Entries() (n int64) {
 	return n
 }
 
+// ErrPostgres is returned for what PostgreSQL's own programs do. Its wrapping says
+// which.
+var ErrPostgres = errors.New("this is done by PostgreSQL's own programs")
+
+// elsewhere returns ErrPostgres with the command line when the database is not
+// SQLite's.
+func elsewhere(url string, line func(Postgres) string) error {
+	if !isPostgres(url) {
+		return nil
+	}
+	p, err := ParsePostgres(url)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w; run: %s", ErrPostgres, line(p))
+}
+
 // ErrBackup is returned for a backup that is not what its manifest says, or
 // has none.
 var ErrBackup = errors.New("the backup is not good")
@@ -61,7 +78,11 @@ func (m Manifest) sum(key []byte) string {
 // Backup copies the database, as it is at this moment, into a new file, and
 // writes its manifest. The service goes on meanwhile. No key is in the copy but
 // wrapped. When it returns without an error, both files are on the disk. A file that exists is not replaced: fs.ErrExist.
+// On PostgreSQL it returns ErrPostgres.
 func (s *Store) Backup(ctx context.Context, a Actor, file string) (Manifest, error) {
+	if err := elsewhere(s.options.URL, func(p Postgres) string { return p.Dump(file) }); err != nil {
+		return Manifest{}, err
+	}
 	if err := s.peek(ctx, a, BackUp, func(*tx) error { return nil }); err != nil {
 		return Manifest{}, err
 	}

@@ -356,6 +356,7 @@ func TestCancelledContextDoesNothing(t *testing.T) {
 		}
 	})
 	t.Run("while it waits", func(t *testing.T) {
+		storetest.NeedsSQLite(t)
 		before := p.dump("accounts", "sessions", "records", "outbox")
 		entries := p.count(`SELECT COUNT(*) FROM audit`)
 		release := p.occupy(pat)

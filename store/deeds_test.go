@@ -48,7 +48,12 @@ type town struct {
 
 func newTown(t *testing.T) *town {
 	t.Helper()
-	p := newPractice(t)
+	return settle(t, newPractice(t))
+}
+
+// settle makes a town of an empty practice.
+func settle(t *testing.T, p *practice) *town {
+	t.Helper()
 	w := &town{practice: p, operator: store.Command("test")}
 	w.admin = p.staff("zz-admin")
 	w.doc, w.stranger = p.doctor(w.admin, "zz-doc"), p.doctor(w.admin, "zz-stranger")

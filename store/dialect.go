@@ -22,6 +22,7 @@ type dialect struct {
 	listTables     string
 	integrityCheck string // answers "ok", or what is damaged; "" where there is none
 	clean          string // gives up the room of what was deleted
+	analyze        string // looks anew at what is in the tables, to find the best way to it; "" where that is not needed
 	emptyLog       string // moves what is in the log beside the file into it; "" where there is none
 	share          string // behind a SELECT: nobody else changes the row before the transaction ends
 

@@ -20,6 +20,18 @@ const MaxWaiting = maxWaiting
 // Waiting is how many actions wait now.
 func (s *Store) Waiting() int { return len(s.writer.(*committer).jobs) }
 
+// PreferFirstLane makes actions that come one after another add to the first
+// lane of the trail, so that their entries are numbered in their order.
+func (s *Store) PreferFirstLane() {
+	w, ok := s.writer.(*transactor)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.lanes)
+}
+
 // Script runs statements on the writing connection.
 func (s *Store) Script(ctx context.Context, text string) error {
 	return s.write(ctx, func(t *tx) error { return t.script(text) })
@@ -43,3 +55,23 @@ func (s *Store) AllConns(ctx context.Context) (conns []*sql.Conn, free func(), e
 	}
 	return append([]*sql.Conn{s.writer.(*committer).conn.c}, conns...), free, nil
 }
+
+// Swallow is an action that takes no notice of a statement that failed.
+func (s *Store) Swallow(ctx context.Context) error {
+	return s.write(ctx, func(t *tx) error {
+		t.exec(`SELECT nothing FROM nowhere`)
+		return nil
+	})
+}
+
+// CountRows counts the rows of all tables.
+func (s *Store) CountRows(ctx context.Context) (counts map[string]int64, err error) {
+	err = s.read(ctx, func(t *tx) (err error) {
+		counts, err = t.countRows()
+		return err
+	})
+	return counts, err
+}
+
+// LockClass is the first key of the advisory locks.
+const LockClass = lockClass

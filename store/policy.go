@@ -52,6 +52,7 @@ const (
 	BackUp         Action = "database.backup"
 	RestoreBackup  Action = "database.restore"
 	ExportTrail    Action = "audit.export"
+	CopyDatabase   Action = "database.copy"
 
 	SeeDeleted         Action = "deleted.versions" // in place of the next two, once the object was deleted
 	ListRecordVersions Action = "record.versions"
@@ -126,6 +127,7 @@ var policy = map[Action][]struct {
 	BackUp:         {{Operator, anyone}},
 	RestoreBackup:  {{Operator, anyone}},
 	ExportTrail:    {{Operator, anyone}},
+	CopyDatabase:   {{Operator, anyone}},
 	EndSessions:    {{Operator, anyone}},
 }
 

@@ -182,6 +182,7 @@ func policyRules() []policyRule {
 		allow(operator, noTie, store.ErasePatient),
 		allow(operator, noTie, store.BackUp),
 		allow(operator, noTie, store.RestoreBackup),
+		allow(operator, noTie, store.CopyDatabase),
 		allow(operator, noTie, store.ExportTrail),
 		deny(staff, anyTie, store.CreateStaff),
 		deny(staff, anyTie, store.SetActive),

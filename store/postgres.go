@@ -26,6 +26,7 @@ func postgres(timeout time.Duration) *dialect {
 		beginReadLong: readOnly,
 		tableExists:   "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
 		listTables:    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
+		analyze:       "ANALYZE",
 		clean:         "VACUUM accounts, assignments, notes, note_versions, outbox, records, record_versions, sessions",
 		share:         " FOR SHARE",
 		// Text sorts and compares by its bytes, as in SQLite.
@@ -52,11 +53,11 @@ CREATE TRIGGER audit_only_grows BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
 
 // openPostgres makes the pool. Nothing is connected yet.
 func openPostgres(o Options) (*sql.DB, *dialect, error) {
-	p, err := ParsePostgres(o.URL)
+	p, password, err := parsePostgres(o.URL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the database URL is not right: %w", err)
 	}
-	connector, err := pq.NewConnectorConfig(p.driverConfig())
+	connector, err := pq.NewConnectorConfig(p.driverConfig(password))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,6 +72,22 @@ func openPostgres(o Options) (*sql.DB, *dialect, error) {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	db.SetConnMaxLifetime(30 * time.Minute)
 	return db, postgres(o.Timeout), nil
+}
+
+// UnsafeSettings returns the settings of a PostgreSQL server that are off although
+// what it has acknowledged can be lost then; none of SQLite.
+func (s *Store) UnsafeSettings(ctx context.Context) (names []string, err error) {
+	if s.dialect == &sqlite {
+		return nil, nil
+	}
+	err = s.read(ctx, func(t *tx) error {
+		rows, err := t.rows(`SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off' ORDER BY name`)
+		if err == nil {
+			names, err = collect(rows, scanText)
+		}
+		return err
+	})
+	return names, err
 }
 
 // dialer is net.Dialer with the one method more that the driver asks for.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
@@ -23,9 +24,8 @@ type Postgres struct {
 	SSLMode  string // disable, require, verify-ca or verify-full
 	Local    bool   // it is on this machine
 
-	password string
 	settings url.Values // as they were given
-	config   pq.Config
+	config   pq.Config  // the hosts
 }
 
 func isPostgres(url string) bool {
@@ -40,29 +40,36 @@ func isPostgres(url string) bool {
 // silently fall back to clear text. No PG… environment variable is looked at.
 // The errors say what is wrong and quote nothing: the URL can hold a password.
 func ParsePostgres(text string) (Postgres, error) {
+	p, _, err := parsePostgres(text)
+	return p, err
+}
+
+func parsePostgres(text string) (p Postgres, password string, err error) {
 	u, hosts, err := splitPostgres(text)
 	if err != nil {
-		return Postgres{}, err
+		return p, "", err
 	}
-	p := Postgres{User: u.User.Username(), Database: strings.TrimPrefix(u.Path, "/"), settings: u.Query()}
-	p.password, _ = u.User.Password()
-	if p.User == "" || p.Database == "" || strings.Contains(p.Database, "/") {
-		return p, errPostgresForm
+	p = Postgres{User: u.User.Username(), Database: strings.TrimPrefix(u.Path, "/"), settings: u.Query()}
+	password, _ = u.User.Password()
+	if p.User == "" || p.Database == "" || strings.Contains(p.Database, "/") || strings.ContainsFunc(p.User+password+p.Database, unicode.IsControl) {
+		return p, "", errPostgresForm
 	}
-	for _, s := range []string{p.User, p.password, p.Database} {
-		if strings.ContainsFunc(s, unicode.IsControl) {
-			return p, errPostgresForm
-		}
-	}
-	for name, values := range p.settings {
-		if !slices.Contains(postgresSettings, name) || len(values) != 1 || values[0] == "" {
-			return p, errors.New("behind the question mark, write each of " + strings.Join(postgresSettings, ", ") + " once at most, and nothing else; the service sets the rest")
-		}
+	if err := p.checkSettings(); err != nil {
+		return p, "", err
 	}
 	if err := p.addHosts(hosts); err != nil {
-		return p, err
+		return p, "", err
 	}
-	return p, p.secure()
+	return p, password, p.secure()
+}
+
+func (p *Postgres) checkSettings() error {
+	for name, values := range p.settings {
+		if !slices.Contains(postgresSettings, name) || len(values) != 1 || values[0] == "" {
+			return errors.New("behind the question mark, write each of " + strings.Join(postgresSettings, ", ") + " once at most, and nothing else; the service sets the rest")
+		}
+	}
+	return nil
 }
 
 var (
@@ -169,9 +176,9 @@ func (p *Postgres) secure() error {
 
 // driverConfig is what the driver is told, all of it: what it found in the
 // environment could lead elsewhere.
-func (p *Postgres) driverConfig() pq.Config {
+func (p *Postgres) driverConfig(password string) pq.Config {
 	c := p.config
-	c.User, c.Password, c.Database = p.User, p.password, p.Database
+	c.User, c.Password, c.Database = p.User, password, p.Database
 	c.SSLMode, c.SSLSNI = pq.SSLMode(p.SSLMode), true
 	c.SSLRootCert, c.SSLCert, c.SSLKey = p.settings.Get("sslrootcert"), p.settings.Get("sslcert"), p.settings.Get("sslkey")
 	c.ApplicationName, c.ClientEncoding, c.Datestyle = "healthrecords", "UTF8", "ISO, MDY"
@@ -190,15 +197,29 @@ func (p Postgres) Name() string {
 	return "postgres://" + strings.Join(p.Hosts, ",") + "/" + url.PathEscape(p.Database)
 }
 
-// URL is the URL without the password, for PostgreSQL's own programs.
-func (p Postgres) URL() string {
-	hosts := strings.Join(p.Hosts, ",")
-	if filepath.IsAbs(p.Hosts[0]) {
-		hosts = ""
-	}
-	text := "postgres://" + url.User(p.User).String() + "@" + hosts + "/" + url.PathEscape(p.Database)
-	if query := p.settings.Encode(); query != "" {
-		text += "?" + query
-	}
-	return text
+// Dump is the command that backs the database up. It asks for the password, or
+// finds it where PostgreSQL's programs look for it.
+func (p Postgres) Dump(file string) string {
+	return "pg_dump --format=custom --file=" + quote(file) + " " + quote(p.url())
 }
+
+// Load is the command that puts such a backup into an empty database.
+func (p Postgres) Load(file string) string {
+	return "pg_restore --exit-on-error --no-owner --dbname=" + quote(p.url()) + " " + quote(file)
+}
+
+// url is the URL without the password, for PostgreSQL's own programs.
+func (p Postgres) url() string {
+	u := url.URL{Scheme: "postgres", User: url.User(p.User), Host: strings.Join(p.Hosts, ","), Path: "/" + p.Database}
+	query := maps.Clone(p.settings)
+	if filepath.IsAbs(p.Hosts[0]) {
+		u.Host = ""
+	} else {
+		query.Set("sslmode", p.SSLMode)
+	}
+	u.RawQuery = query.Encode()
+	return u.String()
+}
+
+// quote makes a text one word of a shell.
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }

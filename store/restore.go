@@ -30,8 +30,11 @@ type Restored struct {
 // ErrBackup, ErrSchema or ErrDataKey and has changed nothing. All sessions of
 // the backup are ended, and its waiting mails are marked as not to be sent: they
 // may have been sent since it was made. Patients who were erased since are
-// erased again.
+// erased again. On PostgreSQL it returns ErrPostgres.
 func Restore(ctx context.Context, o Options, a Actor, file string) (Restored, error) {
+	if err := elsewhere(o.URL, func(p Postgres) string { return p.Load(file) + " (into an empty database)" }); err != nil {
+		return Restored{}, err
+	}
 	target := strings.TrimPrefix(o.URL, "sqlite:")
 	var r Restored
 	release, err := hold(ctx, target, lookOnly)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // keyFile stands for the file that all processes read the data keys from.
@@ -288,6 +289,9 @@ func TestWantedDataKeys(t *testing.T) {
 	if got, err := store.WantedDataKeys(t.Context(), o); len(got) != 1 || got[0] != keyID("two") || err != nil {
 		t.Errorf("WantedDataKeys after the rotation = %q, %v, want the new one", got, err)
 	}
+	if storetest.OnPostgres() {
+		return
+	}
 	o.URL += "-none"
 	_, err := store.WantedDataKeys(t.Context(), o)
 	wantErr(t, "WantedDataKeys without a database", err, store.ErrNoDatabase)
@@ -330,6 +334,9 @@ func TestRotateKeysThatIsStopped(t *testing.T) {
 		armed.Store(true)
 		n, err := p.RotateKeys(ctx, operator)
 		wantErr(t, "RotateKeys", err, context.Canceled)
+		if storetest.OnPostgres() { // there the batch is undone
+			want = 0
+		}
 		if n != want {
 			t.Errorf("RotateKeys stopped for the %d. time = %d, want %d", i+1, n, want)
 		}
@@ -338,8 +345,8 @@ func TestRotateKeysThatIsStopped(t *testing.T) {
 	}
 	p.options.Now = p.clock.Now
 	p.reopen()
-	if n, err := p.RotateKeys(t.Context(), operator); n != 0 || err != nil {
-		t.Errorf("RotateKeys at last = %d, %v, want 0, nil", n, err)
+	if n, err := p.RotateKeys(t.Context(), operator); n != accounts+ownKeys-total || err != nil {
+		t.Errorf("RotateKeys at last = %d, %v, want %d, nil", n, err, accounts+ownKeys-total)
 	}
 	p.wantKeys(keyState("two", false, true, accounts+ownKeys), keyState("one", true, true, 0))
 	p.wantTrail()

@@ -386,7 +386,7 @@ func TestBentServiceKeyIsNotOpened(t *testing.T) {
 		p.staff("admin")
 		p.Close()
 		p.Store = nil
-		for _, wrapped := range []string{`x''`, `(SELECT wrapped FROM service_keys s WHERE s.name <> '` + name + `' LIMIT 1)`} {
+		for _, wrapped := range []string{`substr(wrapped, 1, 0)`, `(SELECT wrapped FROM service_keys s WHERE s.name <> '` + name + `' LIMIT 1)`} {
 			restore := p.keep("service_keys")
 			p.bend(`UPDATE service_keys SET wrapped = ` + wrapped + ` WHERE name = '` + name + `'`)
 			bent := p.dump("service_keys")

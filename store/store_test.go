@@ -93,6 +93,7 @@ func (p *practice) open() {
 	if p.Store, err = store.Open(p.t.Context(), p.options); err != nil {
 		p.t.Fatalf("Open error = %v, want nil", err)
 	}
+	p.PreferFirstLane()
 }
 
 // path is where the file of the database lies. A test that asks needs SQLite.

@@ -63,6 +63,7 @@ func TestEveryActionLeavesOneEntry(t *testing.T) {
 	for _, action := range declaredPolicyActions(t) {
 		switch {
 		case action == store.RestoreBackup: // see TestRestoreLeavesAnEntry
+		case action == store.CopyDatabase: // see TestCopyThereAndBack
 		case !done[action]:
 			t.Errorf("no deed does %q", action)
 		case !refused[action]:

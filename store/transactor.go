@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 )
 
@@ -15,17 +16,21 @@ import (
 // changed since cannot be changed. Then the action is run again.
 //
 // Each transaction adds to a lane of the trail that it has for itself to its
-// end. Holding a lane also limits how many actions run at once.
+// end. How many actions run at once is limited by the lanes of the process.
 type transactor struct {
-	s     *Store
-	lanes chan int // those that this process tries first, and that no action has
-	quit  chan struct{}
+	s    *Store
+	room chan struct{} // filled with as many as there are lanes in use
+	quit chan struct{}
+
+	mu    sync.Mutex
+	lanes []int // that this process tries first, and that no action has; the last used last
 }
 
 const (
-	lanes       = 64 // of the trail: how many transactions can write at once, of all processes
-	maxAttempts = 10 // of an action that meets others
-	longestRest = 100 * time.Millisecond
+	lanes         = 64 // of the trail: how many transactions can write at once, of all processes
+	maxAttempts   = 10 // of an action that meets others
+	aloneAttempts = 7  // of those, the last, which begin when nobody else's action runs
+	longestRest   = 100 * time.Millisecond
 )
 
 // errNoLane means that all lanes of the trail were taken.
@@ -34,18 +39,17 @@ var errNoLane = errors.New("all lanes of the trail are in use")
 func newTransactor(s *Store, c *conn) *transactor {
 	c.close()
 	n := min(s.options.MaxConnections, lanes)
-	w := &transactor{s: s, lanes: make(chan int, n), quit: make(chan struct{})}
-	for _, lane := range rand.Perm(lanes)[:n] { // other processes most likely try others
-		w.lanes <- lane
+	return &transactor{
+		s: s, room: make(chan struct{}, n), quit: make(chan struct{}),
+		lanes: rand.Perm(lanes)[:n], // other processes most likely try others
 	}
-	return w
 }
 
 // stop waits for the actions under way. Those that come later are refused.
 func (w *transactor) stop() {
 	close(w.quit)
-	for range cap(w.lanes) {
-		<-w.lanes
+	for range cap(w.room) {
+		w.room <- struct{}{}
 	}
 }
 
@@ -63,10 +67,27 @@ func (w *transactor) do(ctx context.Context, action func(*tx) error) error {
 		return fmt.Errorf("%w: closed", ErrUnavailable)
 	case <-limited.Done():
 		return w.explain(ctx, limited.Err())
-	case lane := <-w.lanes:
-		defer func() { w.lanes <- lane }()
-		return w.explain(ctx, w.attempts(limited, lane, action))
+	case w.room <- struct{}{}:
 	}
+	lane := w.takeLane()
+	defer w.leaveLane(lane)
+	return w.explain(ctx, w.attempts(limited, lane, action))
+}
+
+func (w *transactor) takeLane() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := len(w.lanes) - 1
+	lane := w.lanes[last]
+	w.lanes = w.lanes[:last]
+	return lane
+}
+
+func (w *transactor) leaveLane(lane int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lanes = append(w.lanes, lane)
+	<-w.room
 }
 
 // explain turns trouble of the database into ErrUnavailable, or into what ctx
@@ -82,10 +103,17 @@ func (w *transactor) explain(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
 }
 
+// attempts runs an action again when it met others, after a rest that grows, and
+// in the end alone: else those who change one row, such as a doctor whom many
+// patients choose, could go on being in each other's way.
 func (w *transactor) attempts(ctx context.Context, lane int, action func(*tx) error) error {
 	rest := time.Millisecond
 	for n := 1; ; n++ {
-		err := w.attempt(ctx, lane, action)
+		mode := "ROW EXCLUSIVE"
+		if n > maxAttempts-aloneAttempts {
+			mode = "EXCLUSIVE"
+		}
+		err := w.attempt(ctx, begin{lane, mode, w.s.options.Timeout}, action)
 		if !isConflict(err) || n == maxAttempts {
 			return err
 		}
@@ -100,15 +128,15 @@ func (w *transactor) attempts(ctx context.Context, lane int, action func(*tx) er
 
 // attempt runs an action once. A refusal is undone, and leaves its entry in a
 // transaction of its own.
-func (w *transactor) attempt(ctx context.Context, lane int, action func(*tx) error) error {
-	tried, failed := w.transaction(ctx, lane, func(t *tx) error { return guarded(t, action) })
+func (w *transactor) attempt(ctx context.Context, b begin, action func(*tx) error) error {
+	tried, failed := w.transaction(ctx, b, func(t *tx) error { return guarded(t, action) })
 	if failed == nil && tried.mailQueued {
 		announce(w.s.mail)
 	}
 	if failed == nil || tried == nil || !tried.refused || isConflict(failed) || isUnavailable(failed) {
 		return failed
 	}
-	_, err := w.transaction(ctx, lane, func(t *tx) error { return t.append(tried.entry) })
+	_, err := w.transaction(ctx, b, func(t *tx) error { return t.append(tried.entry) })
 	if err != nil {
 		return err // what leaves no trace is not answered
 	}
@@ -117,10 +145,10 @@ func (w *transactor) attempt(ctx context.Context, lane int, action func(*tx) err
 
 // transaction runs f and commits. When f fails, all is undone. tx is nil when
 // nothing was begun.
-func (w *transactor) transaction(ctx context.Context, lane int, f func(*tx) error) (*tx, error) {
+func (w *transactor) transaction(ctx context.Context, b begin, f func(*tx) error) (*tx, error) {
 	var h head
 	c, err := w.s.begin(ctx, func(c *conn) (err error) {
-		h, err = c.beginInLane(lane, w.s.options.Timeout)
+		h, err = c.begin(b)
 		return err
 	})
 	if err != nil {
@@ -141,20 +169,28 @@ func (w *transactor) transaction(ctx context.Context, lane int, f func(*tx) erro
 	return t, nil
 }
 
-// beginInLane begins a transaction, all in one round trip: it takes the first
-// lane that is free, from the one given on, and reads its end. Somebody may have
-// added to the lane between the moment that the transaction sees and the moment
-// that the lane was free: then the number of the next entry is taken, and the
-// action conflicts.
-func (c *conn) beginInLane(from int, timeout time.Duration) (head, error) {
-	ms := timeout.Milliseconds()
+// begin says how a transaction begins.
+type begin struct {
+	lane    int    // of the trail, to be tried first
+	mode    string // of the lock that every action has on a table that none changes
+	timeout time.Duration
+}
+
+// begin begins a transaction, all in one round trip: it takes the first lane that
+// is free, from the one given on, and reads its end. What it sees is the database
+// at its first SELECT, so behind the wait for the table. Somebody may add to the
+// lane between that moment and the next, in which the lane is free: then the
+// number of the next entry is taken, and the action conflicts.
+func (c *conn) begin(b begin) (head, error) {
+	ms := b.timeout.Milliseconds()
 	rows, err := c.c.QueryContext(c.ctx, fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ;
-		SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d;
+		SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL synchronous_commit = on;
+		LOCK TABLE schema_steps IN %s MODE;
 		WITH mine AS MATERIALIZED (SELECT (g + %d) %% %d AS lane FROM generate_series(0, %d) g
 			WHERE pg_try_advisory_xact_lock(%d, (g + %d) %% %d) LIMIT 1)
 		SELECT m.lane, a.seq, a.mac FROM mine m
 			LEFT JOIN LATERAL (SELECT b.seq, b.mac FROM audit b WHERE b.lane = m.lane ORDER BY b.seq DESC LIMIT 1) a ON TRUE`,
-		ms, ms, from, lanes, lanes-1, lockClass, from, lanes))
+		ms, ms, b.mode, b.lane, lanes, lanes-1, lockClass, b.lane, lanes))
 	if err != nil {
 		return head{}, err
 	}

@@ -73,24 +73,28 @@ func (l *link) follows(key, previous []byte, seq int64) bool {
 // trail does not tell, such as who treats whom.
 func (s *Store) VerifyTrail(ctx context.Context, checkpoints []Checkpoint) (TrailReport, error) {
 	var report TrailReport
-	err := s.readLong(ctx, func(t *tx) error {
-		v := verifier{key: s.keys.trail, sum: hmac.New(sha256.New, s.keys.trail)}
-		if err := v.take(checkpoints); err != nil {
-			return err
-		}
-		if err := v.walk(t); err != nil {
-			return err
-		}
-		if err := v.compareIndex(t); err != nil {
-			return err
-		}
-		if err := t.compareObjects(); err != nil {
-			return err
-		}
-		report = TrailReport{v.entries, v.anchored}
-		return t.checkStructure()
+	err := s.readLong(ctx, func(t *tx) (err error) {
+		report, err = t.verifyTrail(checkpoints)
+		return err
 	})
 	return report, err
+}
+
+func (t *tx) verifyTrail(checkpoints []Checkpoint) (TrailReport, error) {
+	v := verifier{key: t.s.keys.trail, sum: hmac.New(sha256.New, t.s.keys.trail)}
+	if err := v.take(checkpoints); err != nil {
+		return TrailReport{}, err
+	}
+	if err := v.walk(t); err != nil {
+		return TrailReport{}, err
+	}
+	if err := v.compareIndex(t); err != nil {
+		return TrailReport{}, err
+	}
+	if err := t.compareObjects(); err != nil {
+		return TrailReport{}, err
+	}
+	return TrailReport{v.entries, v.anchored}, t.checkStructure()
 }
 
 // verifier walks along the trail, lane by lane.
