@@ -4,6 +4,9 @@ package main
 // stays there, and no default name is right.
 func (s *settings) checkLambda(e *environment) {
 	s.AuditCheckpoints = ""
+	if !e.set("DATABASE_MAX_CONNECTIONS") {
+		s.DatabaseMaxConnections = 2 * e.integer("AWS_LAMBDA_MAX_CONCURRENCY", 1, 1, 500)
+	}
 	if s.SQLitePath != "" && !e.mistaken("DATABASE_URL") {
 		e.mistake("DATABASE_URL", "must be postgres://user:password@host:port/database on AWS Lambda: a local database is lost with the environment")
 	}

@@ -36,6 +36,11 @@ func TestSettingsOnLambda(t *testing.T) {
 	if err != nil || !s.Lambda || s.AuditCheckpoints != "" || s.LogFormat != "json" {
 		t.Errorf("readSettings = Lambda %t, checkpoints in %q, log %s, error %v, want Lambda, no file, json", s.Lambda, s.AuditCheckpoints, s.LogFormat, err)
 	}
+	for most, want := range map[string]int{"": 2, "AWS_LAMBDA_MAX_CONCURRENCY=4": 8, "DATABASE_MAX_CONNECTIONS=5": 5} {
+		if got := read(t, append([]string{most}, environ...)...).DatabaseMaxConnections; got != want {
+			t.Errorf("connections with %q = %d, want %d", most, got, want)
+		}
+	}
 	if len(notices) != 1 || !strings.Contains(notices[0], "AUDIT_CHECKPOINTS is ignored") {
 		t.Errorf("notices = %q, want one on AUDIT_CHECKPOINTS", notices)
 	}
