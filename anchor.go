@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"healthrecords/store"
@@ -19,9 +20,11 @@ const anchorPause = time.Minute
 // anchor takes checkpoints of the audit trail out of the database: into a file
 // that is only ever added to, and into the log.
 type anchor struct {
-	store  *store.Store
-	file   string
-	log    *slog.Logger
+	store *store.Store
+	file  string // "" on AWS Lambda, where no file stays
+	log   *slog.Logger
+
+	taking sync.Mutex    // two schedules may come at once
 	counts map[int]int64 // of entries at the last checkpoint of each lane
 }
 
@@ -45,9 +48,11 @@ func (a *anchor) run(ctx context.Context) {
 // take takes a checkpoint of each lane of the trail in which something was
 // written since the last, which is tried again until it lies in the file.
 func (a *anchor) take(ctx context.Context) {
+	a.taking.Lock()
+	defer a.taking.Unlock()
 	list, err := a.store.Checkpoints(ctx)
 	if err != nil {
-		a.log.Error("no checkpoint of the audit trail could be taken", "cause", store.Describe(err))
+		a.log.ErrorContext(ctx, "no checkpoint of the audit trail could be taken", "cause", store.Describe(err))
 		return
 	}
 	if a.counts == nil {
@@ -57,13 +62,21 @@ func (a *anchor) take(ctx context.Context) {
 		if c.Count == a.counts[c.Lane] {
 			continue
 		}
-		a.log.Info("checkpoint", "checkpoint", c)
-		if err := addLine(a.file, c); err != nil {
-			a.log.Error("a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
+		a.log.InfoContext(ctx, "checkpoint", "checkpoint", c)
+		if err := a.keep(c); err != nil {
+			a.log.ErrorContext(ctx, "a checkpoint of the audit trail could not be kept: look at AUDIT_CHECKPOINTS and its disk", "cause", err.Error())
 			return
 		}
 		a.counts[c.Lane] = c.Count
 	}
+}
+
+// keep adds a checkpoint to the file; without one, the log alone has it.
+func (a *anchor) keep(c store.Checkpoint) error {
+	if a.file == "" {
+		return nil
+	}
+	return addLine(a.file, c)
 }
 
 // addLine adds a value as a line of JSON to a file, in one piece, and waits for

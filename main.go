@@ -18,6 +18,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
 	"healthrecords/store"
 )
 
@@ -146,9 +148,15 @@ func (p *program) configure() error {
 	}
 	p.settings = s
 	options := &slog.HandlerOptions{Level: s.LogLevel}
+	if s.Lambda {
+		options.ReplaceAttr = lambdacontext.ReplaceAttr // "timestamp" and "message", by which Lambda filters
+	}
 	var h slog.Handler = slog.NewTextHandler(p.err, options)
 	if s.LogFormat == "json" {
 		h = slog.NewJSONHandler(p.err, options)
+	}
+	if s.Lambda {
+		h = invocationLog{h}
 	}
 	p.log = slog.New(h)
 	return nil

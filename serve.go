@@ -33,6 +33,9 @@ func serve(p *program, args []string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may go away
+	if parseEnvironment(p.environ).set("AWS_LAMBDA_RUNTIME_API") {
+		return p.serveLambda()
+	}
 	s, madeKeys, err := p.open(true)
 	if err != nil {
 		return err
@@ -56,9 +59,7 @@ func serve(p *program, args []string) error {
 
 	background, stop := context.WithCancel(context.WithoutCancel(p.ctx))
 	var workers sync.WaitGroup
-	workers.Go(func() { notify.New(s, sender, p.log).Run(background) })
-	workers.Go(func() { (&anchor{store: s, file: p.settings.AuditCheckpoints, log: p.log}).run(background) })
-	workers.Go(func() { purge(background, s, p.log) })
+	workers.Go(func() { p.upkeep(s, sender).run(background) })
 	defer workers.Wait()
 	defer stop()
 	return p.serveUntilDone(server, listener)
@@ -114,7 +115,7 @@ func (p *program) handler(s *store.Store) (http.Handler, error) {
 
 // hasher bounds what passwords cost: a hash takes 19 MiB and one core for about
 // 30 ms. Who waits behind 64 others for each core is told to come back. Attempts
-// that hash are counted as failures until they are known to be none, 10 at most
+// that hash are counted as failures until they are known to be none, 14 at most
 // from one address, so that no more than 8 hash at once.
 func hasher() *auth.Hasher {
 	slots := min(runtime.GOMAXPROCS(0), 8)

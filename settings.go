@@ -43,7 +43,8 @@ type settings struct {
 	Postgres store.Postgres
 
 	// DatabaseMaxConnections is DATABASE_MAX_CONNECTIONS: how many connections
-	// this process opens to PostgreSQL, 1 to 1000. Default 8. Refused with SQLite.
+	// this process opens to PostgreSQL, 1 to 1000. Default 8; on AWS Lambda 2 for
+	// each invocation at once, a request's and its mails'. Refused with SQLite.
 	DatabaseMaxConnections int
 
 	// DatabaseTimeout is DATABASE_TIMEOUT: how long an action may take on
@@ -66,7 +67,8 @@ type settings struct {
 	DataKeyFile string
 
 	// AuditCheckpoints is AUDIT_CHECKPOINTS: the file that checkpoints of the
-	// audit trail are added to. Default DATA_DIR/audit.checkpoints.
+	// audit trail are added to. Default DATA_DIR/audit.checkpoints; "" on AWS
+	// Lambda, where the log alone has them.
 	AuditCheckpoints string
 
 	// AllowedHosts is ALLOWED_HOSTS: the host names that are answered, in lower
@@ -160,11 +162,16 @@ type settings struct {
 	// with EMAIL_HOST; default healthrecords@localhost for mail that is logged.
 	DefaultFromEmail mail.Address
 
+	// Lambda is AWS_LAMBDA_RUNTIME_API, which AWS Lambda sets: nothing listens,
+	// and no file is written. Refused then: a SQLite database, keys and host
+	// names that are not set, mail without PUBLIC_URL.
+	Lambda bool
+
 	// LogLevel is LOG_LEVEL: debug, info, warn or error. Default info.
 	LogLevel slog.Level
 
 	// LogFormat is LOG_FORMAT: "text" or "json". Default text when standard
-	// error is a terminal, else json.
+	// error is a terminal, else json; on AWS Lambda always json.
 	LogFormat string
 }
 
@@ -176,25 +183,20 @@ type settings struct {
 // [mistakes], names all of them and quotes no value; there are no settings then.
 func readSettings(environ []string, terminal bool) (settings, []string, error) {
 	e := parseEnvironment(environ)
-	var s settings
+	s := settings{Lambda: e.set("AWS_LAMBDA_RUNTIME_API")}
 	s.readAddresses(e)
 	s.readData(e)
 	s.readAccounts(e)
 	s.readEmail(e)
-	s.readLog(e, terminal)
-	e.refuseUnsupported()
+	s.readLog(e, terminal && !s.Lambda)
+	if s.Lambda {
+		s.checkLambda(e)
+	}
 	e.refuseUnknown()
 	if len(e.mistakes) > 0 {
 		return settings{}, e.notices(), e.mistakes
 	}
 	return s, e.notices(), nil
-}
-
-// refuseUnsupported notes what is set and known but not served by this release.
-func (e *environment) refuseUnsupported() {
-	if e.set("AWS_LAMBDA_RUNTIME_API") {
-		e.mistake("AWS_LAMBDA_RUNTIME_API", "AWS Lambda is not supported by this release; run it as a server")
-	}
 }
 
 // refuseUnknown notes names that look like settings and are none: a misspelt
@@ -206,10 +208,14 @@ func (e *environment) refuseUnknown() {
 }
 
 func (e *environment) notices() []string {
+	var notices []string
 	if e.set("DJANGO_SETTINGS_MODULE") {
-		return []string{"DJANGO_SETTINGS_MODULE is ignored: every setting is an environment variable of its own"}
+		notices = append(notices, "DJANGO_SETTINGS_MODULE is ignored: every setting is an environment variable of its own")
 	}
-	return nil
+	if e.set("AWS_LAMBDA_RUNTIME_API") && e.set("AUDIT_CHECKPOINTS") {
+		notices = append(notices, "AUDIT_CHECKPOINTS is ignored on AWS Lambda, where no file stays: checkpoints are in the log")
+	}
+	return notices
 }
 
 // readAddresses reads where the service listens, by which names it is called,
@@ -222,7 +228,7 @@ func (s *settings) readAddresses(e *environment) {
 	s.AllowInsecureHTTP = e.boolean("ALLOW_INSECURE_HTTP", false)
 
 	host, port, _ := net.SplitHostPort(s.Listen)
-	if !loopback(host) && !s.AllowInsecureHTTP && !e.mistaken("ALLOW_INSECURE_HTTP") &&
+	if !s.Lambda && !loopback(host) && !s.AllowInsecureHTTP && !e.mistaken("ALLOW_INSECURE_HTTP") &&
 		!e.set("TLS_CERT", "TLS_KEY", "TRUSTED_PROXIES") {
 		e.mistake("LISTEN", "beyond loopback it needs TLS_CERT and TLS_KEY, TRUSTED_PROXIES or ALLOW_INSECURE_HTTP=1")
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"healthrecords/handlers"
+	"healthrecords/lambda/lambdatest"
 )
 
 // accessLine is a line of the table.
@@ -98,6 +99,44 @@ func TestAccess(t *testing.T) {
 				t.Errorf("%s on %s changed something", line.route, line.object)
 			}
 		})
+	}
+}
+
+// TestAccessOnLambda tries every cell of the table once more, through each kind
+// of event.
+func TestAccessOnLambda(t *testing.T) {
+	columns, lines := readAccessTable(t)
+	for _, line := range lines {
+		t.Run(line.route+" "+line.object, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, line.object == "closed")
+			before := w.everything()
+			for _, column := range columns {
+				for _, who := range w.people[column] {
+					for _, object := range line.objects(w) {
+						attempt{line, column, who, object}.onLambda(t, w)
+					}
+				}
+			}
+			if w.everything() != before {
+				t.Errorf("%s on %s changed something", line.route, line.object)
+			}
+		})
+	}
+}
+
+// onLambda makes an attempt through each kind of event. One that changes
+// something has a world of its own each time.
+func (a attempt) onLambda(t *testing.T, w *world) {
+	t.Helper()
+	for _, kind := range lambdatest.Kinds {
+		there := w
+		if !a.refused() && a.method() != "GET" {
+			there = newWorld(t, a.object == "closed")
+		}
+		practice := *there.practice
+		practice.Handler = lambdatest.Behind(kind, practice.Handler)
+		a.send(&world{&practice, w.people, w.objects}).want(t, a.String()+" through "+string(kind), a.want(), a.wantBody())
 	}
 }
 

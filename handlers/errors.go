@@ -103,6 +103,22 @@ func throttled(seconds int) detail {
 // badOneUse is the answer to a one-use token, whatever is wrong with it.
 var badOneUse = map[string][]string{"token": {"The token is not valid or has expired."}}
 
+// retryAfter is how many seconds a client is asked to wait when the service is
+// not available.
+const retryAfter = "5"
+
+// Unavailable answers any request as the handler does while the database is
+// away: for who has no store yet to make the handler with.
+func Unavailable(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Retry-After", retryAfter)
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write(encode(unavailable)) // who asked may have gone
+}
+
 // failure returns the status and body of an error, and tells the log what the
 // client is not told.
 func (a *api) failure(r *request, err error) (int, []byte) {
@@ -130,7 +146,7 @@ func (a *api) failure(r *request, err error) (int, []byte) {
 		}
 	}
 	if !errors.Is(err, store.ErrPanic) { // which was logged with its stack
-		a.Log.Error("request failed", "route", r.route, "request", r.actor.Request, "cause", store.Describe(err))
+		a.Log.ErrorContext(r.Context(), "request failed", "route", r.route, "request", r.actor.Request, "cause", store.Describe(err))
 	}
 	return http.StatusInternalServerError, encode(internalError)
 }
@@ -142,9 +158,9 @@ func (a *api) explain(r *request, status int, err error) {
 	case http.StatusUnauthorized:
 		r.w.Header().Set("WWW-Authenticate", `Bearer realm="api"`)
 	case http.StatusServiceUnavailable:
-		r.w.Header().Set("Retry-After", "5")
+		r.w.Header().Set("Retry-After", retryAfter)
 		if r.Context().Err() == nil { // else the client has gone, which is no fault of ours
-			a.Log.Warn("not available", "route", r.route, "request", r.actor.Request, "cause", store.Describe(err))
+			a.Log.WarnContext(r.Context(), "not available", "route", r.route, "request", r.actor.Request, "cause", store.Describe(err))
 		}
 	}
 }

@@ -121,7 +121,7 @@ func methodName(method string) string {
 func (a *api) guarded(r *request, f func(*request) (answer, error)) (result answer, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.Log.Error("panic", "route", r.route, "request", r.actor.Request, "stack", string(debug.Stack()))
+			a.Log.ErrorContext(r.Context(), "panic", "route", r.route, "request", r.actor.Request, "stack", string(debug.Stack()))
 			err = store.ErrPanic
 		}
 	}()

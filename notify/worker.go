@@ -107,7 +107,7 @@ func (w *Worker) pass(ctx, work context.Context) error {
 	for ctx.Err() == nil {
 		mails, err := w.store.ClaimMail(ctx, 1, lease)
 		if err != nil && ctx.Err() == nil {
-			w.log.Error("the outbox cannot be read; mails wait", "cause", store.Describe(err))
+			w.log.ErrorContext(ctx, "the outbox cannot be read; mails wait", "cause", store.Describe(err))
 			return err
 		}
 		if len(mails) == 0 {
@@ -156,30 +156,30 @@ func (w *Worker) attempt(ctx context.Context, m store.Mail) error {
 
 func (w *Worker) sent(ctx context.Context, m store.Mail) {
 	if err := w.store.MailSent(ctx, m.ID); err != nil {
-		w.outcome(m).Error("mail sent but not marked; it will be sent again under the same Message-ID", "cause", store.Describe(err))
+		w.outcome(m).ErrorContext(ctx, "mail sent but not marked; it will be sent again under the same Message-ID", "cause", store.Describe(err))
 		return
 	}
-	w.outcome(m).Info("mail sent")
+	w.outcome(m).InfoContext(ctx, "mail sent")
 }
 
 func (w *Worker) giveUp(ctx context.Context, m store.Mail, f *Failure) {
 	log := w.outcome(m).With("reason", f.Reason)
 	if err := w.store.MailFailed(ctx, m.ID, f.Reason); err != nil {
-		log.Error("mail given up but not marked; it will be tried again", "cause", store.Describe(err))
+		log.ErrorContext(ctx, "mail given up but not marked; it will be tried again", "cause", store.Describe(err))
 		return
 	}
-	log.Error("mail given up; tell the account's owner in another way and see that the account has a working e-mail address")
+	log.ErrorContext(ctx, "mail given up; tell the account's owner in another way and see that the account has a working e-mail address")
 }
 
 func (w *Worker) postpone(ctx context.Context, m store.Mail, f *Failure) {
 	until := w.store.Now().Add(delay(m.Attempts))
 	log := w.outcome(m).With("reason", f.Reason, "until", until.UTC())
 	if err := w.store.MailDeferred(ctx, m.ID, until, f.Reason); err != nil {
-		log.Error("mail not sent and not marked; it will be tried again", "cause", store.Describe(err))
+		log.ErrorContext(ctx, "mail not sent and not marked; it will be tried again", "cause", store.Describe(err))
 	} else if f.Fate == Misconfigured {
-		log.Error("mail not sent, and none will be; correct the EMAIL settings, then it is tried again")
+		log.ErrorContext(ctx, "mail not sent, and none will be; correct the EMAIL settings, then it is tried again")
 	} else {
-		log.Warn("mail not sent; it will be tried again")
+		log.WarnContext(ctx, "mail not sent; it will be tried again")
 	}
 }
 

@@ -139,7 +139,7 @@ func (t *tx) key(account, dataKeyID string, wrapped []byte) (sealer, error) {
 // sealed tells the operator which row does not open.
 func (t *tx) sealed(err error, what, id string) error {
 	if errors.Is(err, errSealed) {
-		t.s.log.Error("a sealed value does not open: it was altered, or the data key is not its own; restore it from a backup", what, id)
+		t.s.log.ErrorContext(t.ctx, "a sealed value does not open: it was altered, or the data key is not its own; restore it from a backup", what, id)
 	}
 	return err
 }

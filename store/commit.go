@@ -102,7 +102,7 @@ func (m *committer) batch(first *job) {
 		return nil
 	})
 	if err != nil {
-		m.s.log.Error("a transaction failed; nothing of it was kept", "actions", len(jobs), "cause", Describe(err))
+		m.s.log.ErrorContext(m.conn.ctx, "a transaction failed; nothing of it was kept", "actions", len(jobs), "cause", Describe(err))
 	}
 	queued := false
 	for _, j := range jobs {
@@ -174,7 +174,7 @@ func (m *committer) runOne(j *job, h *head) error {
 func guarded(t *tx, action func(*tx) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			t.s.log.Error("panic in an action", "action", string(t.entry.action), "request", t.entry.request, "stack", string(debug.Stack()))
+			t.s.log.ErrorContext(t.ctx, "panic in an action", "action", string(t.entry.action), "request", t.entry.request, "stack", string(debug.Stack()))
 			err = ErrPanic
 		}
 	}()

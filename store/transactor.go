@@ -101,7 +101,7 @@ func (w *transactor) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	w.s.log.Error("a transaction failed; nothing of it was kept", "cause", Describe(err))
+	w.s.log.ErrorContext(ctx, "a transaction failed; nothing of it was kept", "cause", Describe(err))
 	return fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
 }
 
