@@ -169,14 +169,18 @@ func migrate(p *program, args []string) error {
 	return s.Close()
 }
 
-// release is set by the linker in a release.
-var release = "dev"
+// release and commit are set by the linker in a release, which may be built
+// where there is no repository: in an image.
+var release, commit = "dev", ""
 
 func version(p *program, args []string) error {
 	if _, err := p.flags("version", args, nil, nil); err != nil {
 		return err
 	}
 	fmt.Fprintf(p.out, "healthrecords %s\n", release)
+	if commit != "" {
+		fmt.Fprintf(p.out, "revision %s\n", commit)
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return nil

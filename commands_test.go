@@ -278,8 +278,10 @@ func TestWrongSettings(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	m := newMachine(t)
+	commit = "0123abc"
+	t.Cleanup(func() { commit = "" })
 	out, _ := m.want(exitDone, "healthrecords dev\n", "", "version")
-	for _, what := range []string{"\ngo 1.", "\nsqlite " + store.SQLiteVersion() + "\n"} {
+	for _, what := range []string{"\nrevision 0123abc\n", "\ngo 1.", "\nsqlite " + store.SQLiteVersion() + "\n"} {
 		if !strings.Contains(out, what) {
 			t.Errorf("version = %q, want one with %q", out, what)
 		}

@@ -50,7 +50,7 @@ func (p *program) readiness() (*http.Request, *http.Client, error) {
 		return nil, nil, err
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-		host = "localhost"
+		host = "127.0.0.1" // "localhost" is not known to every container
 	}
 	scheme, transport := "http", &http.Transport{}
 	if p.settings.TLSCert != "" {
