@@ -57,6 +57,7 @@ func New(o Options) (http.Handler, error) {
 	for path, byMethod := range methods {
 		a.register(path, byMethod)
 	}
+	a.registerConsole()
 	a.mux.HandleFunc("/", a.wrap("", func(*request) (answer, error) { return answer{}, store.ErrNotFound }))
 	return a, nil
 }

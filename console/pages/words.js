@@ -1,0 +1,32 @@
+// What the audit trail says, in plain words. The second form is what it says to
+// the patient whom it is about.
+const actions = {
+  "patient.list": ["listed patients", "saw you in the list of patients"], "patient.create": ["made a patient's account", "made your account"],
+  "patient.read": ["opened a patient's profile", "opened your profile"], "patient.change": ["changed a patient's profile", "changed your profile or doctors"],
+  "patient.delete": ["deleted a patient", "deleted your account"], "patient.records": ["listed a patient's records", "read your records"],
+  "patient.access-log": ["read who looked at a patient", "read who looked at your record"], "patient.erase": ["erased a patient"],
+  "doctor.list": ["listed doctors"], "doctor.create": ["made a doctor's account", "registered with you as patient"], "doctor.read": ["opened a doctor's profile"],
+  "doctor.change": ["changed a doctor's profile", "changed which doctor you have"], "doctor.delete": ["deleted a doctor", "deleted the account of your doctor"], "doctor.patients": ["listed a doctor's patients", "saw you in a doctor's list of patients"],
+  "record.list": ["searched records", "read your records"], "record.create": ["wrote a record", "wrote a record about you"], "record.read": ["read a record", "read one of your records"],
+  "record.change": ["changed a record", "changed a record about you"], "record.delete": ["deleted a record", "deleted a record about you"],
+  "record.versions": ["read the versions of a record", "read earlier versions of a record of yours"],
+  "note.list": ["listed notes", "read notes about you"], "note.create": ["wrote a note", "wrote a note about you"], "note.read": ["read a note", "read a note about you"],
+  "note.change": ["changed a note", "changed a note about you"], "note.delete": ["deleted a note", "deleted a note about you"], "note.versions": ["read the versions of a note", "read earlier versions of a note about you"],
+  "deleted.versions": ["read what a deleted record said", "read what a deleted record of yours said"],
+  "self.read": ["opened the own account"], "session.open": ["signed in"], "session.refresh": ["renewed a session"], "session.end": ["signed out"], "session.check": ["checked a session"],
+  "account.activate": ["switched an account on or off", "switched your account on or off"], "account.sessions": ["listed sessions of an account"], "account.end-sessions": ["ended sessions of an account", "ended your sessions"],
+  "staff.create": ["made a staff account"], "audit.list": ["read the audit trail"], "audit.export": ["exported the audit trail"],
+  "keys.rotate": ["changed the data key"], "database.backup": ["made a backup"], "database.restore": ["restored a backup"],
+};
+
+const verbs = { list: "listed", create: "made", read: "read", change: "changed", delete: "deleted", confirm: "confirmed", begin: "began", end: "ended", reset: "reset", resend: "sent again", accept: "accepted", withdraw: "withdrew" };
+
+/** words says what an action did; one that is not known here says its name. */
+export function words(action, toPatient) {
+  const [general, own] = actions[action] ?? [];
+  const [object, verb] = action.split(".");
+  return (toPatient && own) || general || `${verbs[verb] ?? verb} (${object.replaceAll("-", " ")})`;
+}
+
+export const known = Object.keys(actions).sort();
+export const roles = { patient: "patient", doctor: "doctor", staff: "the practice", operator: "the operator of the service", nobody: "somebody who was not signed in" };
