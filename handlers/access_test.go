@@ -25,6 +25,7 @@ const accessTable = `
 route                                      object       nobody patient other treats colleague stranger former withdrawn staff inactive deleted
 
 GET    /api/                               -            200    200     200   200    200       200      200    200       200   401      401
+GET    /api/schema/                        -            200    200     200   200    200       200      200    200       200   401      401
 GET    /healthz                            -            200    200     200   200    200       200      200    200       200   200      200
 GET    /readyz                             -            200    200     200   200    200       200      200    200       200   200      200
 GET    /api/me/                            -            401    200     200   200    200       200      200    200       200   401      401

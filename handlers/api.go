@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"healthrecords/auth"
@@ -37,6 +38,7 @@ type api struct {
 	Options
 	cursors cipher.AEAD
 	mux     *http.ServeMux
+	schema  func() []byte // what Schema says of the table
 }
 
 // New returns the handler of all routes. It fails when the cursor key has not
@@ -47,6 +49,7 @@ func New(o Options) (http.Handler, error) {
 	if a.cursors, err = newCursors(o.CursorKey); err != nil {
 		return nil, err
 	}
+	a.schema = sync.OnceValue(func() []byte { return Schema(o.PasswordMinLength) })
 	methods := make(map[string]map[string]route)
 	for _, r := range routes {
 		if methods[r.path] == nil {
@@ -77,60 +80,181 @@ const (
 	largeBody = 1 << 20
 )
 
+// route is a line of the table: everything that is true of one method of one
+// path. What the schema says of it comes from here too.
 type route struct {
 	method string
 	path   string
 	access access
 	limit  int64 // of the body, in bytes
 	handle func(*api, *request) (answer, error)
+	operation
 }
 
 var routes = []route{
-	{"GET", "/api/", tokenIfAny, 0, (*api).index},
-	{"GET", "/api/me/", needsToken, 0, (*api).readMe},
+	{"GET", "/api/", tokenIfAny, 0, (*api).index, operation{
+		id: "listCollections", summary: "List the collections",
+		who:    "Anybody.",
+		status: 200, answers: indexResource}},
+	{"GET", "/api/schema/", tokenIfAny, 0, (*api).readSchema, operation{
+		id: "readSchema", summary: "Read this document",
+		who:    "Anybody.",
+		status: 200, answers: schemaResource}},
+	{"GET", "/api/me/", needsToken, 0, (*api).readMe, operation{
+		id: "readMe", summary: "Read who I am",
+		who:    "Everybody who is signed in.",
+		status: 200, answers: meResource}},
 
-	{"POST", "/api/token/", ignoreToken, smallBody, (*api).signIn},
-	{"POST", "/api/token/refresh/", ignoreToken, smallBody, (*api).refreshToken},
-	{"POST", "/api/token/verify/", ignoreToken, smallBody, (*api).verifyToken},
-	{"POST", "/api/token/blacklist/", ignoreToken, smallBody, (*api).blacklistToken},
+	{"POST", "/api/token/", ignoreToken, smallBody, (*api).signIn, operation{
+		id: "signIn", summary: "Sign in",
+		who:    "Anybody.",
+		status: 200, answers: tokensResource, body: signInFields(new(signInInput)), also: []int{401}}},
+	{"POST", "/api/token/refresh/", ignoreToken, smallBody, (*api).refreshToken, operation{
+		id: "refreshToken", summary: "Trade a refresh token for new tokens",
+		who:    "Who holds the refresh token, once.",
+		status: 200, answers: tokensResource, body: refreshFields(new(*string)), also: []int{401}}},
+	{"POST", "/api/token/verify/", ignoreToken, smallBody, (*api).verifyToken, operation{
+		id: "verifyToken", summary: "Ask whether a token is good",
+		who:    "Who holds the token.",
+		status: 200, answers: nothing, body: verifyFields(new(*string)), also: []int{401}}},
+	{"POST", "/api/token/blacklist/", ignoreToken, smallBody, (*api).blacklistToken, operation{
+		id: "blacklistToken", summary: "Sign out: end the session",
+		who:    "Who holds its refresh token.",
+		status: 200, answers: nothing, body: refreshFields(new(*string)), also: []int{401}}},
 
-	{"GET", "/api/patients/", needsToken, 0, (*api).listPatients},
-	{"POST", "/api/patients/", tokenIfAny, smallBody, (*api).createPatient},
-	{"GET", "/api/patients/{id}/", needsToken, 0, (*api).readPatient},
-	{"PUT", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient},
-	{"PATCH", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient},
-	{"DELETE", "/api/patients/{id}/", needsToken, 0, (*api).deletePatient},
-	{"GET", "/api/patients/{id}/health-records/", needsToken, 0, (*api).listRecordsOf},
-	{"GET", "/api/patients/{id}/access-log/", needsToken, 0, (*api).listAccesses},
+	{"GET", "/api/patients/", needsToken, 0, (*api).listPatients, operation{
+		id: "listPatients", summary: "List patients",
+		who:    "A patient sees itself, a doctor its patients, staff all.",
+		status: 200, answers: patientResource, list: true, query: nameSearch}},
+	{"POST", "/api/patients/", tokenIfAny, smallBody, (*api).createPatient, operation{
+		id: "createPatient", summary: "Register a patient",
+		who:    "Anybody without a token while registration is open; staff always.",
+		status: 201, answers: patientResource, also: []int{403}}},
+	{"GET", "/api/patients/{id}/", needsToken, 0, (*api).readPatient, operation{
+		id: "readPatient", summary: "Read a patient",
+		who:    "The patient itself, its doctors, staff.",
+		status: 200, answers: patientResource}},
+	{"PUT", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient, operation{
+		id: "replacePatient", summary: "Change a patient",
+		who:    "The patient itself, staff.",
+		status: 200, answers: patientResource, also: []int{403}}},
+	{"PATCH", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient, operation{
+		id: "changePatient", summary: "Change some of a patient",
+		who:    "The patient itself, staff.",
+		status: 200, answers: patientResource, also: []int{403}}},
+	{"DELETE", "/api/patients/{id}/", needsToken, 0, (*api).deletePatient, operation{
+		id: "deletePatient", summary: "Delete a patient",
+		who:    "The patient itself, staff.",
+		status: 204, answers: patientResource, also: []int{403}}},
+	{"GET", "/api/patients/{id}/health-records/", needsToken, 0, (*api).listRecordsOf, operation{
+		id: "listRecordsOfPatient", summary: "List the health records of a patient",
+		who:    "The patient itself, its doctors.",
+		status: 200, answers: recordResource, list: true, query: recordFilters, also: []int{403}}},
+	{"GET", "/api/patients/{id}/access-log/", needsToken, 0, (*api).listAccesses, operation{
+		id: "listAccesses", summary: "List who looked at a patient",
+		who:    "The patient itself, staff.",
+		status: 200, answers: accessResource, list: true, also: []int{403}}},
 
-	{"GET", "/api/doctors/", needsToken, 0, (*api).listDoctors},
-	{"POST", "/api/doctors/", tokenIfAny, smallBody, (*api).createDoctor},
-	{"GET", "/api/doctors/{id}/", needsToken, 0, (*api).readDoctor},
-	{"PUT", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor},
-	{"PATCH", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor},
-	{"DELETE", "/api/doctors/{id}/", needsToken, 0, (*api).deleteDoctor},
-	{"GET", "/api/doctors/{id}/patients/", needsToken, 0, (*api).listPatientsOf},
+	{"GET", "/api/doctors/", needsToken, 0, (*api).listDoctors, operation{
+		id: "listDoctors", summary: "List doctors",
+		who:    "Everybody who is signed in; unverified doctors are shown to themselves and staff.",
+		status: 200, answers: doctorResource, list: true, query: nameSearch}},
+	{"POST", "/api/doctors/", tokenIfAny, smallBody, (*api).createDoctor, operation{
+		id: "createDoctor", summary: "Register a doctor",
+		who:    "Anybody without a token while registration is open, unverified; staff always.",
+		status: 201, answers: doctorResource, also: []int{403}}},
+	{"GET", "/api/doctors/{id}/", needsToken, 0, (*api).readDoctor, operation{
+		id: "readDoctor", summary: "Read a doctor",
+		who:    "Everybody who is signed in; an unverified doctor is shown to itself and staff.",
+		status: 200, answers: doctorResource}},
+	{"PUT", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor, operation{
+		id: "replaceDoctor", summary: "Change a doctor",
+		who:    "The doctor itself, staff.",
+		status: 200, answers: doctorResource, also: []int{403}}},
+	{"PATCH", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor, operation{
+		id: "changeDoctor", summary: "Change some of a doctor",
+		who:    "The doctor itself, staff.",
+		status: 200, answers: doctorResource, also: []int{403}}},
+	{"DELETE", "/api/doctors/{id}/", needsToken, 0, (*api).deleteDoctor, operation{
+		id: "deleteDoctor", summary: "Delete a doctor",
+		who:    "The doctor itself, staff.",
+		status: 204, answers: doctorResource, also: []int{403}}},
+	{"GET", "/api/doctors/{id}/patients/", needsToken, 0, (*api).listPatientsOf, operation{
+		id: "listPatientsOfDoctor", summary: "List the patients of a doctor",
+		who:    "The doctor itself, staff.",
+		status: 200, answers: patientResource, list: true, query: nameSearch, also: []int{403}}},
 
-	{"GET", "/api/health-records/", needsToken, 0, (*api).listRecords},
-	{"POST", "/api/health-records/", needsToken, largeBody, (*api).createRecord},
-	{"GET", "/api/health-records/{id}/", needsToken, 0, (*api).readRecord},
-	{"PUT", "/api/health-records/{id}/", needsToken, largeBody, (*api).changeRecord},
-	{"PATCH", "/api/health-records/{id}/", needsToken, largeBody, (*api).changeRecord},
-	{"DELETE", "/api/health-records/{id}/", needsToken, 0, (*api).deleteRecord},
-	{"GET", "/api/health-records/{id}/versions/", needsToken, 0, (*api).listRecordVersions},
+	{"GET", "/api/health-records/", needsToken, 0, (*api).listRecords, operation{
+		id: "listRecords", summary: "List health records",
+		who:    "A patient sees its own, a doctor those of its patients.",
+		status: 200, answers: recordResource, list: true, query: recordFilters, also: []int{403}}},
+	{"POST", "/api/health-records/", needsToken, largeBody, (*api).createRecord, operation{
+		id: "createRecord", summary: "Write a health record",
+		who:    "A patient about itself, a doctor about a patient of its own.",
+		status: 201, answers: recordResource, also: []int{403}}},
+	{"GET", "/api/health-records/{id}/", needsToken, 0, (*api).readRecord, operation{
+		id: "readRecord", summary: "Read a health record",
+		who:    "The patient whom it is about, its doctors.",
+		status: 200, answers: recordResource, also: []int{403}}},
+	{"PUT", "/api/health-records/{id}/", needsToken, largeBody, (*api).changeRecord, operation{
+		id: "replaceRecord", summary: "Change a health record",
+		who:    "Its author, a doctor while it treats the patient.",
+		status: 200, answers: recordResource, also: []int{403}}},
+	{"PATCH", "/api/health-records/{id}/", needsToken, largeBody, (*api).changeRecord, operation{
+		id: "changeRecord", summary: "Change some of a health record",
+		who:    "Its author, a doctor while it treats the patient.",
+		status: 200, answers: recordResource, also: []int{403}}},
+	{"DELETE", "/api/health-records/{id}/", needsToken, 0, (*api).deleteRecord, operation{
+		id: "deleteRecord", summary: "Delete a health record with its notes",
+		who:    "Its author, a doctor while it treats the patient.",
+		status: 204, answers: recordResource, also: []int{403}}},
+	{"GET", "/api/health-records/{id}/versions/", needsToken, 0, (*api).listRecordVersions, operation{
+		id: "listRecordVersions", summary: "List the versions of a health record",
+		who:    "The patient whom it is about, its doctors; of a deleted one the patient and the author.",
+		status: 200, answers: recordVersionResource, list: true, also: []int{403}}},
 
-	{"GET", "/api/doctor-notes/", needsToken, 0, (*api).listNotes},
-	{"POST", "/api/doctor-notes/", needsToken, largeBody, (*api).createNote},
-	{"GET", "/api/doctor-notes/{id}/", needsToken, 0, (*api).readNote},
-	{"PUT", "/api/doctor-notes/{id}/", needsToken, largeBody, (*api).changeNote},
-	{"PATCH", "/api/doctor-notes/{id}/", needsToken, largeBody, (*api).changeNote},
-	{"DELETE", "/api/doctor-notes/{id}/", needsToken, 0, (*api).deleteNote},
-	{"GET", "/api/doctor-notes/{id}/versions/", needsToken, 0, (*api).listNoteVersions},
+	{"GET", "/api/doctor-notes/", needsToken, 0, (*api).listNotes, operation{
+		id: "listNotes", summary: "List doctor notes",
+		who:    "A patient sees those on its records, a doctor those on its patients' records.",
+		status: 200, answers: noteResource, list: true, query: noteFilters, also: []int{403}}},
+	{"POST", "/api/doctor-notes/", needsToken, largeBody, (*api).createNote, operation{
+		id: "createNote", summary: "Write a doctor note",
+		who:    "A doctor, on a record of a patient of its own.",
+		status: 201, answers: noteResource, also: []int{403}}},
+	{"GET", "/api/doctor-notes/{id}/", needsToken, 0, (*api).readNote, operation{
+		id: "readNote", summary: "Read a doctor note",
+		who:    "The patient whom it is about, its doctors.",
+		status: 200, answers: noteResource, also: []int{403}}},
+	{"PUT", "/api/doctor-notes/{id}/", needsToken, largeBody, (*api).changeNote, operation{
+		id: "replaceNote", summary: "Change a doctor note",
+		who:    "The doctor who wrote it, while it treats the patient.",
+		status: 200, answers: noteResource, also: []int{403}}},
+	{"PATCH", "/api/doctor-notes/{id}/", needsToken, largeBody, (*api).changeNote, operation{
+		id: "changeNote", summary: "Change some of a doctor note",
+		who:    "The doctor who wrote it, while it treats the patient.",
+		status: 200, answers: noteResource, also: []int{403}}},
+	{"DELETE", "/api/doctor-notes/{id}/", needsToken, 0, (*api).deleteNote, operation{
+		id: "deleteNote", summary: "Delete a doctor note",
+		who:    "The doctor who wrote it, while it treats the patient.",
+		status: 204, answers: noteResource, also: []int{403}}},
+	{"GET", "/api/doctor-notes/{id}/versions/", needsToken, 0, (*api).listNoteVersions, operation{
+		id: "listNoteVersions", summary: "List the versions of a doctor note",
+		who:    "The patient whom it is about, its doctors; of a deleted one the patient and the author.",
+		status: 200, answers: noteVersionResource, list: true, also: []int{403}}},
 
-	{"GET", "/api/audit-events/", needsToken, 0, (*api).listEvents},
+	{"GET", "/api/audit-events/", needsToken, 0, (*api).listEvents, operation{
+		id: "listEvents", summary: "List the audit trail",
+		who:    "Staff.",
+		status: 200, answers: eventResource, list: true, query: eventFilters, also: []int{403}}},
 
-	{"GET", "/healthz", ignoreToken, 0, (*api).healthz},
-	{"GET", "/readyz", ignoreToken, 0, (*api).readyz},
+	{"GET", "/healthz", ignoreToken, 0, (*api).healthz, operation{
+		id: "readHealth", summary: "Ask whether the process lives",
+		who:    "Anybody.",
+		status: 200, answers: healthResource}},
+	{"GET", "/readyz", ignoreToken, 0, (*api).readyz, operation{
+		id: "readReadiness", summary: "Ask whether requests can be answered; 503 says what is in the way",
+		who:    "Anybody.",
+		status: 200, answers: healthResource, down: healthResource}},
 }
 
 // Routes returns every route as "METHOD path", for tests that hold the whole

@@ -24,7 +24,7 @@ func (r *request) decode(in *store.Input, fields []field) {
 // readBody reads one JSON value. Size is looked at first, then what the body
 // says it is, then the body itself.
 func (r *request) readBody() (value, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, r.limit))
+	body, err := io.ReadAll(http.MaxBytesReader(r.w, r.Body, r.found.limit))
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return value{}, errTooLarge

@@ -27,9 +27,15 @@ func doctorFields(in *store.DoctorInput, creating, signedIn bool) []field {
 		userFields(&in.User, creating),
 		text("specialization", &in.Specialization, 100),
 		text("license_number", &in.License, 50),
-		boolean("verified", &in.Verified).readOnlyUnless(signedIn),
-		idList("patients", &in.Patients).readOnlyUnless(signedIn),
+		boolean("verified", &in.Verified).readOnlyUnless(signedIn).about("Set by staff; from others it is ignored."),
+		idList("patients", &in.Patients).readOnlyUnless(signedIn).about("Whom the doctor treats. Set by staff; from others it is ignored. Shown to the doctor itself and staff."),
 	}
+}
+
+var doctorResource = &resource{
+	name: "Doctor", versioned: true,
+	example: doctorView{sampleID, userView{"dora", "dora@example.org", "Dora", "Example"}, "Cardiology", "A-12345", true, []string{sampleID}},
+	create:  doctorFields(new(store.DoctorInput), true, true), change: doctorFields(new(store.DoctorInput), false, true),
 }
 
 func doctorAnswer(status int, d store.Doctor) answer {
@@ -37,7 +43,7 @@ func doctorAnswer(status int, d store.Doctor) answer {
 }
 
 func (a *api) listDoctors(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery, "search")
+	q := r.query()
 	page, err := a.Store.Doctors(r.Context(), r.actor, a.page(r, q))
 	if err != nil {
 		return answer{}, err
@@ -84,7 +90,7 @@ func (a *api) deleteDoctor(r *request) (answer, error) {
 }
 
 func (a *api) listPatientsOf(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery, "search")
+	q := r.query()
 	page, err := a.Store.TreatedBy(r.Context(), r.actor, r.PathValue("id"), a.page(r, q))
 	if err != nil {
 		return answer{}, err

@@ -70,8 +70,9 @@ var failures = []struct {
 }
 
 var (
-	unavailable = detail{Detail: "The service is not available now. Try again.", Code: "unavailable"}
-	badAccess   = detail{
+	internalError = detail{Detail: "Internal server error.", Code: "error"}
+	unavailable   = detail{Detail: "The service is not available now. Try again.", Code: "unavailable"}
+	badAccess     = detail{
 		Detail: "Given token not valid for any token type", Code: "token_not_valid",
 		Messages: []tokenMessage{{"AccessToken", "access", tokenInvalid}},
 	}
@@ -99,7 +100,7 @@ func (a *api) failure(r *request, err error) (int, []byte) {
 	if !errors.Is(err, store.ErrPanic) { // which was logged with its stack
 		a.Log.Error("request failed", "route", r.route, "request", r.actor.Request, "cause", store.Describe(err))
 	}
-	return http.StatusInternalServerError, encode(detail{Detail: "Internal server error.", Code: "error"})
+	return http.StatusInternalServerError, encode(internalError)
 }
 
 // explain adds what a status asks for: the challenge of a 401, the pause and

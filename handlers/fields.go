@@ -26,6 +26,10 @@ type field struct {
 
 	needed, null, fixed bool // see required, orNull, readOnly
 
+	form    *regexp.Regexp // of a text that is not ""
+	words   string         // for the schema, see about
+	example any            // for the schema, where the resource's own has none
+
 	// read puts a value where it goes, or says what is wrong with it. It is given
 	// null only where null is allowed.
 	read func(f field, v value) []string
@@ -35,17 +39,18 @@ type field struct {
 type kind string
 
 const (
-	kindText       kind = "text"     // trimmed of white space
-	kindPassword   kind = "password" // write-only text, never trimmed, never blank
-	kindUsername   kind = "username"
-	kindEmail      kind = "email"
-	kindDate       kind = "date"    // a day of the calendar
-	kindInstant    kind = "instant" // a moment with its offset
-	kindBoolean    kind = "boolean"
-	kindID         kind = "id"
-	kindIDList     kind = "list of ids"
-	kindObject     kind = "object"
-	kindObjectList kind = "list of objects" // always read-only
+	kindText        kind = "text"         // trimmed of white space
+	kindPassword    kind = "password"     // write-only text, never trimmed, never blank
+	kindNewPassword kind = "new password" // a password that is long enough to be set
+	kindUsername    kind = "username"
+	kindEmail       kind = "email"
+	kindDate        kind = "date"    // a day of the calendar
+	kindInstant     kind = "instant" // a moment with its offset
+	kindBoolean     kind = "boolean"
+	kindID          kind = "id"
+	kindIDList      kind = "list of ids"
+	kindObject      kind = "object"
+	kindObjectList  kind = "list of objects" // always read-only
 )
 
 // required says that the field must be given, except in a partial change, and
@@ -62,6 +67,12 @@ func (f field) readOnly() field { f.fixed = true; return f }
 // readOnlyUnless is readOnly for callers who may not write the field.
 func (f field) readOnlyUnless(writable bool) field { f.fixed = f.fixed || !writable; return f }
 
+// about adds what the schema says of the field in words.
+func (f field) about(words string) field { f.words = words; return f }
+
+// like gives the schema an example.
+func (f field) like(example any) field { f.example = example; return f }
+
 // Messages of more than one kind, and the name for what is no field's fault.
 const (
 	notString = "Not a valid string."
@@ -77,6 +88,14 @@ func password(name string, to **string) field {
 	return characters(kindPassword, name, to, 1024, nil, "")
 }
 
+// newPassword is a password that is to be set. Whether it is good enough, the
+// caller has to ask [auth.CheckPassword].
+func newPassword(name string, to **string) field {
+	f := password(name, to)
+	f.kind, f.example = kindNewPassword, "nine lazy rivers of tin"
+	return f
+}
+
 func username(name string, to **string) field {
 	return characters(kindUsername, name, to, 150, usernameForm,
 		"Enter a valid username. This value may contain only letters, numbers, and @/./+/-/_ characters.")
@@ -89,7 +108,7 @@ func email(name string, to **string) field {
 // characters is what the texts above have in common; wrong is the message for a
 // text that has not the form. A text that is not required may be "".
 func characters(k kind, name string, to **string, max int, form *regexp.Regexp, wrong string) field {
-	return field{name: name, kind: k, max: max, read: func(f field, v value) (found []string) {
+	return field{name: name, kind: k, max: max, form: form, read: func(f field, v value) (found []string) {
 		if v.kind != jsonString {
 			return []string{notString}
 		}
@@ -248,7 +267,7 @@ func refuseUnknown(v value, fields []field, prefix string, p *store.Problems) {
 var plainName = regexp.MustCompile(`^[\pL\pM\pN\pP\pS ]{1,64}$`)
 
 // Letters and numbers are those of any script; combining marks are neither.
-var usernameForm = regexp.MustCompile(`^[\pL\pN@.+_-]+$`)
+var usernameForm = regexp.MustCompile(`^[\p{L}\p{N}@.+_-]+$`)
 
 // One addr-spec (RFC 5322, section 3.4.1) of two dot-atoms, the second a host
 // name with a dot (RFC 1123, section 2.1) whose last label begins with a

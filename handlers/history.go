@@ -12,6 +12,10 @@ type recordVersionView struct {
 	Deleted     *store.Instant `json:"deleted_at"`
 }
 
+var recordVersionResource = &resource{name: "HealthRecordVersion", example: recordVersionView{
+	2, "Dizzy in the morning", "For a minute after standing up.", sampleInstant, authorView{store.PatientRole, sampleID, "Ann Example"}, sampleInstant, nil,
+}}
+
 func viewRecordVersion(v store.RecordVersion) recordVersionView {
 	return recordVersionView{v.Number, v.Title, v.Description, v.Date, authorView(v.Author), v.Written, orNull(v.Deleted)}
 }
@@ -25,12 +29,16 @@ type noteVersionView struct {
 	Deleted    *store.Instant `json:"deleted_at"`
 }
 
+var noteVersionResource = &resource{name: "DoctorNoteVersion", example: noteVersionView{
+	2, "Drink a glass of water before getting up.", "Dora Example", sampleID, sampleInstant, nil,
+}}
+
 func viewNoteVersion(v store.NoteVersion) noteVersionView {
 	return noteVersionView{v.Number, v.Text, v.DoctorName, v.Doctor, v.Written, orNull(v.Deleted)}
 }
 
 func (a *api) listRecordVersions(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery)
+	q := r.query()
 	page, err := a.Store.RecordVersions(r.Context(), r.actor, r.PathValue("id"), a.page(r, q))
 	if err != nil {
 		return answer{}, err
@@ -39,7 +47,7 @@ func (a *api) listRecordVersions(r *request) (answer, error) {
 }
 
 func (a *api) listNoteVersions(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery)
+	q := r.query()
 	page, err := a.Store.NoteVersions(r.Context(), r.actor, r.PathValue("id"), a.page(r, q))
 	if err != nil {
 		return answer{}, err

@@ -6,20 +6,31 @@ import (
 	"healthrecords/store"
 )
 
+type indexView struct {
+	Patients string `json:"patients"`
+	Doctors  string `json:"doctors"`
+	Records  string `json:"health-records"`
+	Notes    string `json:"doctor-notes"`
+}
+
+func viewIndex(base string) indexView {
+	return indexView{base + "patients/", base + "doctors/", base + "health-records/", base + "doctor-notes/"}
+}
+
+var indexResource = &resource{name: "Collections", example: viewIndex("https://health.example.org/api/")}
+
 // index lists the collections.
 func (a *api) index(r *request) (answer, error) {
-	if r.actor.Account != "" {
-		if err := a.Store.CheckSession(r.Context(), r.actor); err != nil {
-			return answer{}, err
-		}
+	return answer{status: http.StatusOK, body: viewIndex(a.base(r) + "/api/")}, a.checkIfSignedIn(r)
+}
+
+// checkIfSignedIn holds a token that came with a request to an open route
+// against its session.
+func (a *api) checkIfSignedIn(r *request) error {
+	if r.actor.Account == "" {
+		return nil
 	}
-	base := a.base(r) + "/api/"
-	return answer{status: http.StatusOK, body: struct {
-		Patients string `json:"patients"`
-		Doctors  string `json:"doctors"`
-		Records  string `json:"health-records"`
-		Notes    string `json:"doctor-notes"`
-	}{base + "patients/", base + "doctors/", base + "health-records/", base + "doctor-notes/"}}, nil
+	return a.Store.CheckSession(r.Context(), r.actor)
 }
 
 type meView struct {
@@ -29,6 +40,11 @@ type meView struct {
 	Patient  *string    `json:"patient"`
 	Doctor   *string    `json:"doctor"`
 	Verified *bool      `json:"verified"`
+}
+
+var meResource = &resource{
+	name: "Me", versioned: true,
+	example: meView{sampleID, store.DoctorRole, userView{"dora", "dora@example.org", "Dora", "Example"}, nil, new(sampleID), new(true)},
 }
 
 func (a *api) readMe(r *request) (answer, error) {
@@ -47,6 +63,8 @@ type health struct {
 	Status string `json:"status"`
 	Reason string `json:"reason,omitempty"`
 }
+
+var healthResource = &resource{name: "Health", example: health{Status: "ok"}}
 
 // healthz says that the process lives; it asks nothing else.
 func (a *api) healthz(*request) (answer, error) {

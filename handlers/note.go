@@ -27,9 +27,21 @@ func noteFields(in *store.NoteInput, creating bool) []field {
 		instant("date", nil).readOnly(),
 		text("doctor_name", nil, 0).readOnly(),
 		id("doctor", nil).readOnly(),
-		id("health_record", &in.Record).required().readOnlyUnless(creating),
+		id("health_record", &in.Record).required().readOnlyUnless(creating).about("Fixed after creation."),
 		instant("updated_at", nil).readOnly(),
 	}
+}
+
+var sampleNote = noteView{sampleID, "Drink a glass of water before getting up.", sampleInstant, "Dora Example", sampleID, sampleID, sampleInstant}
+
+var noteResource = &resource{
+	name: "DoctorNote", versioned: true, example: sampleNote,
+	create: noteFields(new(store.NoteInput), true), change: noteFields(new(store.NoteInput), false),
+}
+
+var noteFilters = []parameter{
+	{"health_record", "The record's id.", anyID},
+	{"doctor", "The id of the doctor who wrote it.", anyID},
 }
 
 func noteAnswer(status int, n store.Note) answer {
@@ -37,7 +49,7 @@ func noteAnswer(status int, n store.Note) answer {
 }
 
 func (a *api) listNotes(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery, "health_record", "doctor")
+	q := r.query()
 	filter := store.NoteFilter{Record: q.values.Get("health_record"), Doctor: q.values.Get("doctor")}
 	page, err := a.Store.Notes(r.Context(), r.actor, filter, a.page(r, q))
 	if err != nil {

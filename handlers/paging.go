@@ -15,7 +15,10 @@ import (
 	"healthrecords/store"
 )
 
-const defaultPageSize = 25
+const (
+	defaultPageSize = 25
+	maxSearch       = 200 // code points
+)
 
 // query is the query of a list: parameters that are known and given once.
 type query struct {
@@ -23,14 +26,42 @@ type query struct {
 	problems store.Problems
 }
 
-// parseQuery reads the query of a list that takes these parameters beside
-// page_size and cursor.
-func parseQuery(raw string, known ...string) *query {
+// parameter is one that a list takes in its query.
+type parameter struct {
+	name  string
+	about string
+	holds schema
+}
+
+// Parameters of more than one list. Every list takes those of paging.
+var (
+	paging = []parameter{
+		{"page_size", "How many results a page has.", schema{"type": "integer", "minimum": 1, "maximum": store.MaxPageSize, "default": defaultPageSize}},
+		{"cursor", "Where a page begins: taken from next or previous.", schema{"type": "string"}},
+	}
+	nameSearch = []parameter{{"search", "Words that begin a word of the name or user name, in any case; at most 10.", searchText}}
+	searchText = schema{"type": "string", "maxLength": maxSearch}
+	anyID      = schema{"type": "string", "example": sampleID}
+)
+
+// parameters are those of the query that the route takes.
+func (o operation) parameters() []parameter {
+	if !o.list {
+		return nil
+	}
+	return slices.Concat(o.query, paging)
+}
+
+// query reads the query of a list.
+func (r *request) query() *query {
 	q := &query{}
-	known = append(known, "page_size", "cursor")
+	var known []string
+	for _, p := range r.found.parameters() {
+		known = append(known, p.name)
+	}
 	q.problems.Declare(known...)
 	var err error
-	if q.values, err = url.ParseQuery(raw); err != nil {
+	if q.values, err = url.ParseQuery(r.URL.RawQuery); err != nil {
 		q.problems.Add(noField, "The query is malformed.")
 	}
 	for _, name := range slices.Sorted(maps.Keys(q.values)) {
@@ -59,7 +90,7 @@ func (a *api) page(r *request, q *query) store.Paging {
 		p.Size = n
 	}
 	if tooMuch(p.Search) {
-		q.problems.Add("search", "Search for at most 10 words and 200 characters.")
+		q.problems.Add("search", fmt.Sprintf("Search for at most 10 words and %d characters.", maxSearch))
 	}
 	if p.Err = q.problems.Err(); p.Err != nil {
 		return p
@@ -73,7 +104,7 @@ func (a *api) page(r *request, q *query) store.Paging {
 // tooMuch bounds what one search may cost: each word is held against each word
 // of each row.
 func tooMuch(search string) bool {
-	return utf8.RuneCountInString(search) > 200 || store.CountWords(search) > 10
+	return utf8.RuneCountInString(search) > maxSearch || store.CountWords(search) > 10
 }
 
 // list is the body of a page.

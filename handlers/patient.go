@@ -34,8 +34,14 @@ func patientFields(in *store.PatientInput, creating bool) []field {
 		date("date_of_birth", &in.DateOfBirth).orNull(),
 		text("phone_number", &in.Phone, 15),
 		text("address", &in.Address, 500),
-		idList("doctors", &in.Doctors),
+		idList("doctors", &in.Doctors).about("Who treats the patient: verified doctors."),
 	}
+}
+
+var patientResource = &resource{
+	name: "Patient", versioned: true,
+	example: patientView{sampleID, userView{"ann", "ann@example.org", "Ann", "Example"}, new(sampleDate), "+1 555 0100", "1 Example Street", []string{sampleID}},
+	create:  patientFields(new(store.PatientInput), true), change: patientFields(new(store.PatientInput), false),
 }
 
 func patientAnswer(status int, p store.Patient) answer {
@@ -43,7 +49,7 @@ func patientAnswer(status int, p store.Patient) answer {
 }
 
 func (a *api) listPatients(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery, "search")
+	q := r.query()
 	page, err := a.Store.Patients(r.Context(), r.actor, a.page(r, q))
 	if err != nil {
 		return answer{}, err

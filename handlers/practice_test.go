@@ -200,10 +200,14 @@ func (p *practice) do(who person, method, path, body string, headers ...string) 
 	return p.send(r)
 }
 
+// send sends a request and holds it and its answer against the schema.
 func (p *practice) send(r *http.Request) response {
-	w := httptest.NewRecorder()
+	p.t.Helper()
+	w, sent := httptest.NewRecorder(), record(r)
 	p.ServeHTTP(w, r)
-	return response{w.Code, w.Header(), w.Body.String()}
+	got := response{w.Code, w.Header(), w.Body.String()}
+	readDocument(p.t, p.options.PasswordMinLength).conforms(p.t, r, sent.Bytes(), got)
+	return got
 }
 
 // want checks status and, when it is not "", the whole body.

@@ -38,8 +38,8 @@ func recordFields(in *store.RecordInput, creating bool) []field {
 		id("id", nil).readOnly(),
 		text("title", &in.Title, 200).required(),
 		text("description", &in.Description, 20_000).required(),
-		instant("date", &in.Date),
-		id("patient", &in.Patient).readOnlyUnless(creating),
+		instant("date", &in.Date).about("When it happened, not in the future; the time of creation if left out."),
+		id("patient", &in.Patient).readOnlyUnless(creating).about("A patient may leave it out. Fixed after creation."),
 		object("author").readOnly(),
 		objectList("doctor_notes").readOnly(),
 		instant("created_at", nil).readOnly(),
@@ -47,9 +47,27 @@ func recordFields(in *store.RecordInput, creating bool) []field {
 	}
 }
 
+var recordResource = &resource{
+	name: "HealthRecord", versioned: true,
+	example: recordView{
+		sampleID, "Dizzy in the morning", "For a minute after standing up.", sampleInstant, sampleID,
+		authorView{store.PatientRole, sampleID, "Ann Example"}, []noteView{sampleNote}, sampleInstant, sampleInstant,
+	},
+	create: recordFields(new(store.RecordInput), true), change: recordFields(new(store.RecordInput), false),
+}
+
+var recordFilters = []parameter{
+	{"patient", "The patient's id.", anyID},
+	{"author", "The id of the patient or doctor who wrote it.", anyID},
+	dateAfter,
+	dateBefore,
+	{"search", "Words that begin a word of title or description, in any case; at most 10.", searchText},
+	{"ordering", "By date; -date, the newest first, if left out.", schema{"type": "string", "enum": []string{"date", "-date"}}},
+}
+
 // recordQuery reads the filters of a list of records.
 func recordQuery(r *request) (*query, store.RecordFilter) {
-	q := parseQuery(r.URL.RawQuery, "patient", "author", "date_after", "date_before", "search", "ordering")
+	q := r.query()
 	f := store.RecordFilter{Patient: q.values.Get("patient"), Author: q.values.Get("author")}
 	f.After, f.Before = q.period()
 	switch ordering, given := q.values["ordering"]; {
@@ -60,6 +78,11 @@ func recordQuery(r *request) (*query, store.RecordFilter) {
 	}
 	return q, f
 }
+
+var (
+	dateAfter  = parameter{"date_after", "A day, from its beginning in UTC, or an instant with its offset; inclusive.", schema{"type": "string", "example": sampleDate}}
+	dateBefore = parameter{"date_before", "A day, to its end in UTC, or an instant with its offset; inclusive.", schema{"type": "string", "example": sampleDate}}
+)
 
 // period reads date_after and date_before.
 func (q *query) period() (after, before store.Instant) {

@@ -22,7 +22,7 @@ type request struct {
 	*http.Request
 	w       http.ResponseWriter
 	route   string // "GET /api/patients/{id}/"; never the path itself
-	limit   int64  // of the body
+	found   route  // in the table
 	actor   store.Actor
 	started time.Time
 }
@@ -59,7 +59,7 @@ func (a *api) register(path string, methods map[string]route) {
 		found, ok := methods[method]
 		switch {
 		case ok:
-			r.limit = found.limit
+			r.found = found
 			return a.dispatch(r, found)
 		case method == "OPTIONS":
 			r.w.Header().Set("Allow", allowed)

@@ -28,12 +28,9 @@ func (a *api) tokens(g store.Grant) tokensView {
 	}
 }
 
-// decodeAll decodes a body of which every member is required.
-func (r *request) decodeAll(fields ...field) error {
+// decodeAll decodes a body that no rule of the store looks at.
+func (r *request) decodeAll(fields []field) error {
 	var in store.Input
-	for i := range fields {
-		fields[i] = fields[i].required()
-	}
 	r.decode(&in, fields)
 	if in.Err != nil {
 		return in.Err
@@ -41,23 +38,42 @@ func (r *request) decodeAll(fields ...field) error {
 	return in.Problems.Err()
 }
 
+var tokensResource = &resource{name: "Tokens", example: tokensView{sampleToken, sampleToken}}
+
+// nothing is the answer {}.
+var nothing = &resource{name: "Nothing", example: struct{}{}}
+
+type signInInput struct{ name, secret *string }
+
+func signInFields(in *signInInput) []field {
+	return []field{text("username", &in.name, 0).required().like("ann"), password("password", &in.secret).required().like("nine lazy rivers of tin")}
+}
+
+func refreshFields(to **string) []field {
+	return []field{text("refresh", to, 0).required().like(sampleToken)}
+}
+
+func verifyFields(to **string) []field {
+	return []field{text("token", to, 0).required().about("An access or a refresh token.").like(sampleToken)}
+}
+
 // signIn spends one hash on every attempt, whatever is wrong with it.
 func (a *api) signIn(r *request) (answer, error) {
-	var name, secret *string
-	if err := r.decodeAll(text("username", &name, 0), password("password", &secret)); err != nil {
+	var in signInInput
+	if err := r.decodeAll(signInFields(&in)); err != nil {
 		return answer{}, err
 	}
-	stored, err := a.Store.Credentials(r.Context(), *name)
+	stored, err := a.Store.Credentials(r.Context(), *in.name)
 	if err != nil {
 		return answer{}, err
 	}
-	right, weak, err := a.Hasher.Verify(r.Context(), stored.Hash, *secret)
+	right, weak, err := a.Hasher.Verify(r.Context(), stored.Hash, *in.secret)
 	if err != nil {
 		return answer{}, err
 	}
 	newHash := ""
 	if right && weak {
-		if newHash, err = a.Hasher.Hash(r.Context(), *secret); err != nil {
+		if newHash, err = a.Hasher.Hash(r.Context(), *in.secret); err != nil {
 			return answer{}, err
 		}
 	}
@@ -72,7 +88,7 @@ func (a *api) signIn(r *request) (answer, error) {
 // refreshClaims reads the body's refresh token, which must be genuine.
 func (a *api) refreshClaims(r *request) (auth.Claims, error) {
 	var token *string
-	if err := r.decodeAll(text("refresh", &token, 0)); err != nil {
+	if err := r.decodeAll(refreshFields(&token)); err != nil {
 		return auth.Claims{}, err
 	}
 	c, err := a.Tokens.Parse(auth.Refresh, *token, a.Store.Now())
@@ -111,7 +127,7 @@ func (a *api) blacklistToken(r *request) (answer, error) {
 // verifyToken takes either kind of token and says whether it could be used.
 func (a *api) verifyToken(r *request) (answer, error) {
 	var token *string
-	if err := r.decodeAll(text("token", &token, 0)); err != nil {
+	if err := r.decodeAll(verifyFields(&token)); err != nil {
 		return answer{}, err
 	}
 	ok, now := answer{status: http.StatusOK, body: struct{}{}}, a.Store.Now()

@@ -20,12 +20,16 @@ type accessView struct {
 	Fields    []string      `json:"fields"`
 }
 
+var accessResource = &resource{name: "Access", example: accessView{
+	sampleID, sampleInstant, store.ReadRecord, store.Done, store.DoctorRole, new(sampleID), "Dora Example", new(sampleID), []string{},
+}}
+
 func viewAccess(e store.Event) accessView {
 	return accessView{e.ID, e.At, e.Action, e.Outcome, e.Role, orNull(e.Actor), e.ActorName, orNull(e.Object), e.Fields}
 }
 
 func (a *api) listAccesses(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery)
+	q := r.query()
 	page, err := a.Store.AccessLog(r.Context(), r.actor, r.PathValue("id"), a.page(r, q))
 	if err != nil {
 		return answer{}, err
@@ -49,6 +53,30 @@ type eventView struct {
 	Request  string        `json:"request"`
 }
 
+var eventResource = &resource{name: "AuditEvent", example: eventView{
+	sampleID, sampleInstant, store.ChangeRecord, store.Done, store.DoctorRole, new(sampleID), new(sampleID), new(2), []string{sampleID}, []string{"title"}, "192.0.2.1", sampleID,
+}}
+
+// eventFilters are the parameters of the trail's list.
+var eventFilters = []parameter{
+	{"actor", "The id of who acted.", anyID},
+	{"patient", "The id of a patient whom it was about.", anyID},
+	{"action", "What was done, as in record.read.", schema{"type": "string"}},
+	{"outcome", "How it ended: done, or why not.", schema{"type": "string"}},
+	dateAfter,
+	dateBefore,
+	{"ordering", "The newest first if left out.", schema{"type": "string", "enum": eventOrders()}},
+}
+
+// eventOrders are the orders of the trail, upwards and downwards.
+func eventOrders() []string {
+	orders := store.EventOrders()
+	for _, name := range store.EventOrders() {
+		orders = append(orders, "-"+name)
+	}
+	return orders
+}
+
 func viewEvent(e store.Event) eventView {
 	return eventView{e.ID, e.At, e.Action, e.Outcome, e.Role, orNull(e.Actor), orNull(e.Object), orNull(e.Version), e.Patients, e.Fields, e.Address, e.Request}
 }
@@ -57,15 +85,15 @@ func viewEvent(e store.Event) eventView {
 func ViewEvent(e store.Event) any { return viewEvent(e) }
 
 func (a *api) listEvents(r *request) (answer, error) {
-	q := parseQuery(r.URL.RawQuery, "actor", "patient", "action", "outcome", "date_after", "date_before", "ordering")
+	q := r.query()
 	f := store.EventFilter{
 		Actor: q.values.Get("actor"), Patient: q.values.Get("patient"),
 		Action: store.Action(q.values.Get("action")), Outcome: store.Outcome(q.values.Get("outcome")),
 		Ordering: q.values.Get("ordering"),
 	}
 	f.After, f.Before = q.period()
-	if orders := store.EventOrders(); q.values.Has("ordering") && !slices.Contains(orders, strings.TrimPrefix(f.Ordering, "-")) {
-		q.problems.Add("ordering", "Choose one of "+strings.Join(orders, ", ")+", with or without a - before it.")
+	if q.values.Has("ordering") && !slices.Contains(eventOrders(), f.Ordering) {
+		q.problems.Add("ordering", "Choose one of "+strings.Join(store.EventOrders(), ", ")+", with or without a - before it.")
 	}
 	page, err := a.Store.Events(r.Context(), r.actor, f, a.page(r, q))
 	if err != nil {

@@ -18,15 +18,15 @@ func viewUser(u store.User) userView { return userView(u) }
 // at registration and not by a change of the profile.
 func userFields(in *store.UserInput, creating bool) field {
 	fields := []field{
-		username("username", &in.Username).required().readOnlyUnless(creating),
+		username("username", &in.Username).required().readOnlyUnless(creating).about("Fixed after creation."),
 		email("email", &in.Email),
 		text("first_name", &in.FirstName, 150),
 		text("last_name", &in.LastName, 150),
 	}
 	if creating {
-		fields = append(fields, password("password", &in.Password).required())
+		fields = append(fields, newPassword("password", &in.Password).required())
 	} else {
-		fields = append(fields, password("current_password", &in.CurrentPassword))
+		fields = append(fields, password("current_password", &in.CurrentPassword).about("The owner's, for a change of the e-mail address; staff need none."))
 	}
 	user := object("user", fields...)
 	if creating {
