@@ -247,6 +247,11 @@ var routes = []route{
 		who:    "Staff.",
 		status: 200, answers: eventResource, list: true, query: eventFilters, also: []int{403}}},
 
+	{"GET", "/api/status/", needsToken, 0, (*api).readStatus, operation{
+		id: "readStatus", summary: "Count accounts; see how mail and backup stand",
+		who:    "Staff.",
+		status: 200, answers: statusResource, also: []int{403}}},
+
 	{"GET", "/healthz", ignoreToken, 0, (*api).healthz, operation{
 		id: "readHealth", summary: "Ask whether the process lives",
 		who:    "Anybody.",

@@ -58,6 +58,7 @@ const (
 	ListNoteVersions   Action = "note.versions"
 	ReadAccessLog      Action = "patient.access-log"
 	ListEvents         Action = "audit.list"
+	ReadStatus         Action = "practice.status"
 	EndSessions        Action = "account.end-sessions"
 )
 
@@ -112,6 +113,7 @@ var policy = map[Action][]struct {
 
 	ReadAccessLog: {{PatientRole, Own}, {Staff, anyone}},
 	ListEvents:    {{Staff, anyone}},
+	ReadStatus:    {{Staff, anyone}},
 
 	ReadSelf:       {{PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}},
 	CheckSession:   {{Nobody, anyone}, {PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}},
