@@ -55,10 +55,10 @@ export const post = (path, body, open) => request("POST", path, { body, open });
 export const patch = (path, body, version) => request("PATCH", path, { body, version });
 export const remove = (path, version, body) => request("DELETE", path, { version, body });
 
-/** query makes a path of a list and its filters, without the empty ones. */
+/** query adds filters to the path of a list, without the empty ones. */
 export function query(path, filters) {
   const given = Object.entries(filters).filter(([, value]) => value !== undefined && value !== null && value !== "");
-  return given.length ? path + "?" + new URLSearchParams(given) : path;
+  return given.length ? path + (path.includes("?") ? "&" : "?") + new URLSearchParams(given) : path;
 }
 
 /** pages reads a list page by page: each call returns the next rows, and

@@ -59,6 +59,10 @@ export function age(date, today = new Date()) {
   return today.getFullYear() - year - (before ? 1 : 0);
 }
 
+/** startOf and endOf turn a day of the reader's calendar into instants. */
+export const startOf = (day) => day && new Date(day + "T00:00:00").toISOString();
+export const endOf = (day) => day && new Date(day + "T23:59:59.999").toISOString();
+
 /** local is an instant as a datetime-local input has it. */
 export function local(instant) {
   const at = new Date(instant);
@@ -164,7 +168,7 @@ export function filters(values, ...fields) {
 let made = 0;
 
 /** input makes a labelled control. */
-export function input({ name, label, type = "text", hint, options, value = "", problem: said, ...more }) {
+export function input({ name, label, type = "text", hint, options, value = "", problem: said, half, ...more }) {
   const id = "f" + ++made;
   const common = { id, name, value, "aria-describedby": [hint && id + "h", said && id + "e"].filter(Boolean).join(" ") || null, "aria-invalid": said && "true", ...more };
   let control;
@@ -174,6 +178,6 @@ export function input({ name, label, type = "text", hint, options, value = "", p
   } else if (type === "checkbox") control = h("input", { ...common, type, checked: Boolean(value), value: "on" });
   else control = h("input", { type, ...common });
   const text = h("label", { for: id }, label);
-  return h("div", { class: "field " + type }, type === "checkbox" ? [control, text] : [text, control],
+  return h("div", { class: "field " + type + (half ? " half" : "") }, type === "checkbox" ? [control, text] : [text, control],
     hint && h("p", { class: "hint", id: id + "h" }, hint), h("p", { class: "error", id: id + "e" }, said));
 }

@@ -3,7 +3,7 @@ import * as api from "../api.js";
 import { timeline } from "./records.js";
 import { age, birthday, empty, facts, filters, format, fullName, h, heading, link, list, paragraphs, plural, time } from "../ui.js";
 
-const born = (date) => date && `${birthday(date)} (${age(date)})`;
+const born = (date) => date && `${birthday(date)} (${plural(age(date), "year")})`;
 
 /** since is when this doctor was last here, on this device: an instant and no
  * more is kept, under the id of the account. */
@@ -14,7 +14,7 @@ function since(me) {
   return sessionStorage.getItem(visit);
 }
 
-const periods = { "": "your last visit here", 1: "yesterday", 7: "a week ago", 30: "a month ago" };
+const periods = [["", "your last visit here"], ["1", "yesterday"], ["7", "a week ago"], ["30", "a month ago"]];
 
 export async function news({ me, params }) {
   if (!me.verified) {
@@ -28,20 +28,22 @@ export async function news({ me, params }) {
     api.all(api.query("/api/doctor-notes/", { updated_after: after })),
   ]);
   const names = Object.fromEntries(patients.map((p) => [p.id, p.user]));
+  const others = notes.filter((n) => n.doctor !== me.id), byID = Object.fromEntries(records.map((r) => [r.id, r]));
+  for (const id of new Set(others.map((n) => n.health_record))) byID[id] ??= (await api.get(`/api/health-records/${id}/`)).body;
   const events = [
-    ...records.filter((r) => r.author.id !== me.id).map((r) => ({ at: r.updated_at, record: r.id, patient: r.patient, who: r.author.name, title: r.title, text: r.description, what: r.created_at === r.updated_at ? "wrote" : "changed" })),
-    ...notes.filter((n) => n.doctor !== me.id).map((n) => ({ at: n.updated_at, record: n.health_record, who: n.doctor_name, title: "Note", text: n.note, what: "noted" })),
+    ...records.filter((r) => r.author.id !== me.id).map((r) => ({ at: r.updated_at, record: r, who: r.author.name, role: r.author.role, text: r.description, what: r.created_at === r.updated_at ? "wrote" : "changed" })),
+    ...others.map((n) => ({ at: n.updated_at, record: byID[n.health_record], who: n.doctor_name, role: "doctor", text: n.note, what: "noted" })),
   ].sort((a, b) => (a.at < b.at ? 1 : -1));
-  const row = (e) => h("li", { class: "entry" }, h("article", null,
-    h("p", { class: "when" }, time(e.at), " · ", e.who, " ", e.what),
-    h("h3", { dir: "auto" }, e.patient && names[e.patient] && [link("#/patients/" + e.patient, fullName(names[e.patient])), " · "], link("#/records/" + e.record, e.title)),
-    paragraphs(e.text, "brief")));
+  const row = ({ at, record, who, role, text, what }) => h("li", { class: "entry " + role }, h("article", null,
+    h("p", { class: "when" }, time(at), " · ", who, " ", what),
+    h("h3", { dir: "auto" }, names[record.patient] && [link("#/patients/" + record.patient, fullName(names[record.patient])), " · "], link("#/records/" + record.id, record.title)),
+    paragraphs(text, "brief")));
   return h("div", { class: "page" }, heading("What is new"),
     h("form", { class: "filters find", role: "search", onsubmit(event) {
       event.preventDefault();
       location.hash = "#/patients?" + new URLSearchParams(new FormData(event.target));
     } }, h("div", { class: "field" }, h("label", { for: "find" }, "Find a patient"), h("input", { id: "find", name: "search", type: "search", autofocus: true })), h("button", { class: "main" }, "Find")),
-    h("p", { class: "tabs" }, h("span", null, "Since"), Object.entries(periods).sort().map(([key, text]) =>
+    h("p", { class: "tabs" }, h("span", null, "Since"), periods.map(([key, text]) =>
       h("a", { href: key ? "#/?days=" + key : "#/", "aria-current": key === days ? "true" : null }, text))),
     events.length ? h("ol", { class: "timeline" }, events.map(row))
       : patients.length ? empty("Nothing new", `Nobody has written anything since ${format(after)}. You have ${plural(patients.length, "patient")}. `, link("#/patients", "Show them"))

@@ -12,21 +12,21 @@ const newPassword = (name) => ({ name, label: "Password", type: "password", auto
 
 /** names are the fields of every account. */
 export const names = [
-  { name: "user.first_name", label: "First name", autocomplete: "given-name" },
-  { name: "user.last_name", label: "Last name", autocomplete: "family-name" },
+  { name: "user.first_name", label: "First name", half: true, autocomplete: "given-name" },
+  { name: "user.last_name", label: "Last name", half: true, autocomplete: "family-name" },
 ];
 export const email = { name: "user.email", label: "E-mail address", type: "email", autocomplete: "email" };
 
 /** details are the further fields of a patient's or doctor's profile. */
 export const details = {
   patient: [
-    { name: "date_of_birth", label: "Date of birth", type: "date", autocomplete: "bday" },
-    { name: "phone_number", label: "Telephone", type: "tel", autocomplete: "tel" },
+    { name: "date_of_birth", label: "Date of birth", type: "date", half: true, autocomplete: "bday" },
+    { name: "phone_number", label: "Telephone", type: "tel", half: true, autocomplete: "tel" },
     { name: "address", label: "Address", type: "textarea", rows: "3", autocomplete: "street-address" },
   ],
   doctor: [
-    { name: "specialization", label: "Specialization" },
-    { name: "license_number", label: "Licence number" },
+    { name: "specialization", label: "Specialization", half: true },
+    { name: "license_number", label: "Licence number", half: true },
   ],
   staff: [],
 };

@@ -81,7 +81,7 @@ function pairing(ids, all, one, change) {
   return [
     chosen.length ? h("ul", { class: "rows" }, chosen.map(row)) : h("p", { class: "quiet" }, `No ${one} is assigned.`),
     rest.length > 0 && form({
-      kind: "inline", submit: "Assign", fields: [{ name: "who", label: "Assign a " + one, type: "select", options: [["", "Choose…"], ...rest.map((p) => [p.id, [fullName(p.user) || p.user.email, birthday(p.date_of_birth) || p.specialization].filter(Boolean).join(", ")])] }],
+      kind: "inline line", submit: "Assign", fields: [{ name: "who", label: "Assign a " + one, type: "select", options: [["", "Choose…"], ...rest.map((p) => [p.id, [fullName(p.user) || p.user.email, birthday(p.date_of_birth) || p.specialization].filter(Boolean).join(", ")])] }],
       send: async ({ who }) => who && change([...ids, who]), done() {},
     }),
   ];

@@ -6,7 +6,7 @@ import { badge, doing, empty, format, h, heading, link, list, notice, plural, sa
 
 export async function overview() {
   const { body: s } = await api.get("/api/status/");
-  const card = (address, n, text) => h("a", { class: "card", href: address }, h("strong", null, n.toLocaleString()), h("span", null, text));
+  const card = (address, n, text) => h("a", { class: "card", href: address }, h("strong", null, n?.toLocaleString()), h("span", null, text));
   const age = s.last_backup ? (Date.now() - new Date(s.last_backup)) / 36e5 : Infinity;
   const state = (good, text, ...more) => h("li", null, h("p", null, badge(good ? "good" : "look", good ? "good" : "bad"), " ", text), more.length > 0 && h("p", { class: "quiet" }, more));
   const late = s.mail_oldest && Date.now() - new Date(s.mail_oldest) > 36e5;

@@ -2,16 +2,12 @@
 // and changing, and what a record said before.
 import * as api from "../api.js";
 import { edit, form } from "../form.js";
-import { badge, button, doing, empty, filters, format, fullName, h, heading, link, list, local, notice, paragraphs, plural, say, time } from "../ui.js";
+import { badge, button, doing, empty, endOf, filters, format, fullName, h, heading, link, list, local, notice, paragraphs, plural, say, startOf, time } from "../ui.js";
 
 const path = (id) => `/api/health-records/${id}/`;
 const notePath = (id) => `/api/doctor-notes/${id}/`;
 
 const by = (author, me) => (author.id === me.id ? "you" : author.name);
-
-/** startOf and endOf turn a day of the reader's calendar into instants. */
-const startOf = (day) => day && new Date(day + "T00:00:00").toISOString();
-const endOf = (day) => day && new Date(day + "T23:59:59.999").toISOString();
 
 /** timeline lists the records of a patient under their months. The records
  * stand there in full for a doctor, and with their beginning for the patient. */
@@ -68,7 +64,7 @@ function notesOf(record, me) {
     node.querySelector(".actions").append(button("Cancel", () => { node.replaceWith(add); add.focus(); }));
     add.replaceWith(node);
     node.querySelector("textarea").focus();
-  });
+  }, "slight");
   box.append(add);
   return box;
 }
@@ -123,8 +119,7 @@ export async function show({ me, args: [id] }) {
   };
   return h("div", { class: "page" }, up(me, record.patient, patient),
     heading(record.title, own && link(`#/records/${id}/edit`, "Change", "button"), own && doing("Delete", remove)),
-    h("p", { class: "when" }, time(record.date), " · written by ", by(record.author, me), changed(record)),
-    paragraphs(record.description),
+    h("div", { class: "panel" }, h("p", { class: "when" }, time(record.date), " · written by ", by(record.author, me), changed(record)), paragraphs(record.description)),
     h("h2", null, "Doctors' notes"),
     record.doctor_notes.length === 0 && !me.doctor && h("p", { class: "quiet" }, "No doctor has written a note on this yet."),
     notesOf(record, me),

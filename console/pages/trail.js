@@ -2,12 +2,12 @@
 // looked at a patient, and everything, for staff.
 import * as api from "../api.js";
 import { known, roles, words } from "./words.js";
-import { badge, empty, filters, format, fullName, h, heading, link, list, plural, time } from "../ui.js";
+import { badge, empty, endOf, filters, format, fullName, h, heading, link, list, plural, startOf, time } from "../ui.js";
 
 export function mine({ me, params }) {
   const all = params.get("all") === "1";
   return h("div", { class: "page" }, heading("Who looked"),
-    h("p", null, "Everybody who saw or changed something about you, the newest first. You cannot be shown less: every look leaves an entry that nobody can remove."),
+    h("p", null, "Everybody who saw or changed something about you, the newest first. Nothing is left out: every look leaves an entry that nobody can remove."),
     h("p", { class: "tabs" }, tab("#/accesses", "Others", !all), tab("#/accesses?all=1", "Others and myself", all)),
     accesses(me.id, (e) => all || e.actor !== me.id, empty("Nobody else has looked", "As soon as somebody does, it stands here.")));
 }
@@ -55,12 +55,13 @@ function subject({ object, action }) {
 
 /** everything is the trail as staff have it: ids and actions. */
 export function everything({ params }) {
-  const given = Object.fromEntries(params);
+  const { from, to, ...given } = Object.fromEntries(params);
+  Object.assign(given, { date_after: startOf(from), date_before: endOf(to) });
   const columns = ["When", "Who", "What", "About", "Outcome", "From"];
   const body = h("tbody");
   h("table", { class: "trail" }, h("caption", { class: "hidden" }, "Entries of the audit trail"), h("thead", null, h("tr", null, columns.map((c) => h("th", { scope: "col" }, c)))), body);
   const row = (e) => h("tr", null, [
-    time(e.at), [roles[e.role], e.actor && [" ", person(e.role, e.actor)]], h("span", { title: e.action }, words(e.action), e.fields.length > 0 && h("span", { class: "quiet" }, " (" + e.fields.join(", ") + ")")),
+    time(e.at), [e.role, e.actor && [" ", person(e.role, e.actor)]], h("span", { title: e.action }, words(e.action), e.fields.length > 0 && h("span", { class: "quiet" }, " (" + e.fields.join(", ") + ")")),
     e.patients.length > 1 ? plural(e.patients.length, "patient") : e.patients.length === 1 ? person("patient", e.patients[0]) : e.object && h("code", { title: e.object }, e.object.slice(-6)),
     e.outcome === "done" ? "done" : badge(e.outcome, "bad"), e.address,
   ].map((cell, i) => h("td", { "data-label": columns[i] }, cell)));
@@ -69,7 +70,7 @@ export function everything({ params }) {
     filters(params, { name: "action", label: "What", type: "select", options: [["", "anything"], ...known.map((a) => [a, words(a)])] },
       { name: "outcome", label: "Outcome", type: "select", options: [["", "any"], ["done", "done"], ["forbidden", "forbidden"], ["not found", "not found"], ["invalid", "invalid"]] },
       { name: "actor", label: "Who (id)", spellcheck: "false" }, { name: "patient", label: "Patient (id)", spellcheck: "false" },
-      { name: "date_after", label: "From", type: "date" }, { name: "date_before", label: "To", type: "date" },
+      { name: "from", label: "From", type: "date" }, { name: "to", label: "To", type: "date" },
       { name: "ordering", label: "Order", type: "select", options: [["", "newest first"], ["at", "oldest first"], ["action", "by what"], ["actor", "by who"], ["outcome", "by outcome"], ["address", "by address"]] }),
     list({ read: api.pages(api.query("/api/audit-events/", given)), row, into: body, none: empty("No entries", "Nothing in the trail matches.") }));
 }

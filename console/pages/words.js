@@ -16,7 +16,7 @@ const actions = {
   "self.read": ["opened the own account"], "session.open": ["signed in"], "session.refresh": ["renewed a session"], "session.end": ["signed out"], "session.check": ["checked a session"],
   "account.activate": ["switched an account on or off", "switched your account on or off"], "account.sessions": ["listed sessions of an account"], "account.end-sessions": ["ended sessions of an account", "ended your sessions"],
   "staff.create": ["made a staff account"], "audit.list": ["read the audit trail"], "audit.export": ["exported the audit trail"],
-  "keys.rotate": ["changed the data key"], "database.backup": ["made a backup"], "database.restore": ["restored a backup"],
+  "practice.status": ["looked at the state of the practice"], "keys.rotate": ["changed the data key"], "database.backup": ["made a backup"], "database.restore": ["restored a backup"],
 };
 
 const verbs = { list: "listed", create: "made", read: "read", change: "changed", delete: "deleted", confirm: "confirmed", begin: "began", end: "ended", reset: "reset", resend: "sent again", accept: "accepted", withdraw: "withdrew" };
