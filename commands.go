@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
-	"time"
 
 	"healthrecords/auth"
 	"healthrecords/handlers"
@@ -28,7 +27,7 @@ func commands() []command {
 		{"serve", "", "serves; also what is done without a command", serve},
 		{"createsuperuser", "--username U --email E [--password-stdin]", "makes a staff account", createSuperuser},
 		{"migrate", "[--check]", "brings the schema of the database up to date; --check only looks", migrate},
-		{"user", "deactivate|activate|sessions [--end] USERNAME", "shuts an account out, lets it in, shows or ends its sessions", userCommand},
+		{"user", "activate|deactivate|sessions [--end]|unlock|reset-password|reset-otp USERNAME", "lets an account in or shuts it out, shows or ends its sessions, forgets failed attempts, prints a link for a new password, turns its one-time codes off", userCommand},
 		{"backup", "FILE", "copies the database, also while it is in use, and writes FILE.manifest", backupCommand},
 		{"restore", "FILE", "checks a backup and puts it in the database's place", restoreCommand},
 		{"keys", "status|rotate", "shows the data keys; changes to a new one", keysCommand},
@@ -167,61 +166,6 @@ func migrate(p *program, args []string) error {
 	}
 	fmt.Fprintf(p.out, "The schema is up to date now: %d steps were made.\n", pending)
 	return s.Close()
-}
-
-// userCommand does what staff need when someone is locked out or leaves.
-func userCommand(p *program, args []string) error {
-	var end bool
-	given, err := p.flags("user", args, []string{"what", "username"}, func(f *flag.FlagSet) {
-		f.BoolVar(&end, "end", false, "with sessions: end them all")
-	})
-	if err != nil {
-		return err
-	}
-	what, name := given[0], given[1]
-	if what != "activate" && what != "deactivate" && what != "sessions" || end && what != "sessions" {
-		return usage("user: say activate, deactivate or sessions; --end goes with sessions")
-	}
-	s, _, err := p.open(false)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	actor := store.Command("user " + what)
-	switch {
-	case what == "sessions" && end:
-		err = p.endSessions(s, actor, name)
-	case what == "sessions":
-		err = p.listSessions(s, actor, name)
-	default:
-		if err = s.SetActive(p.ctx, actor, name, what == "activate"); err == nil {
-			fmt.Fprintf(p.out, "The account is %sd.\n", what)
-		}
-	}
-	if errors.Is(err, store.ErrNotFound) {
-		return errors.New("nobody has that user name")
-	}
-	return err
-}
-
-func (p *program) endSessions(s *store.Store, actor store.Actor, name string) error {
-	n, err := s.EndSessions(p.ctx, actor, name)
-	if err == nil {
-		fmt.Fprintf(p.out, "%d sessions were ended.\n", n)
-	}
-	return err
-}
-
-func (p *program) listSessions(s *store.Store, actor store.Actor, name string) error {
-	list, err := s.Sessions(p.ctx, actor, name)
-	if err != nil {
-		return err
-	}
-	for _, x := range list {
-		fmt.Fprintf(p.out, "%s  since %s  until %s\n", x.ID, x.Created.Format(time.RFC3339), x.Expires.Format(time.RFC3339))
-	}
-	fmt.Fprintf(p.err, "%d sessions are open.\n", len(list))
-	return nil
 }
 
 // release is set by the linker in a release.

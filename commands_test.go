@@ -214,7 +214,7 @@ func TestWrongUse(t *testing.T) {
 		{"user takes 2 arguments, not 0", []string{"user"}},
 		{"user takes 2 arguments, not 1", []string{"user", "activate"}},
 		{"user takes 2 arguments, not 3", []string{"user", "activate", "a", "b"}},
-		{"say activate, deactivate or sessions", []string{"user", "promote", "a"}},
+		{"say activate, deactivate, sessions, unlock, reset-password or reset-otp", []string{"user", "promote", "a"}},
 		{"--end goes with sessions", []string{"user", "activate", "--end", "a"}},
 		{"backup takes 1 arguments, not 0", []string{"backup"}},
 		{"backup takes 1 arguments, not 2", []string{"backup", "a", "b"}},
@@ -293,9 +293,9 @@ func TestCreateSuperuser(t *testing.T) {
 
 	s := m.store()
 	defer s.Close()
-	c, err := s.Credentials(t.Context(), "admin")
+	c, err := s.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 	if err != nil || !strings.HasPrefix(c.Hash, "$argon2id$") {
-		t.Errorf("Credentials = a hash of %d bytes, %v, want one of argon2id", len(c.Hash), err)
+		t.Errorf("BeginSignIn = a hash of %d bytes, %v, want one of argon2id", len(c.Hash), err)
 	}
 	if ok, err := s.HasStaff(t.Context()); !ok || err != nil {
 		t.Errorf("HasStaff = %t, %v, want true, nil", ok, err)
@@ -308,9 +308,9 @@ func TestUser(t *testing.T) {
 	signIn := func() error {
 		s := m.store()
 		defer s.Close()
-		c, err := s.Credentials(t.Context(), "admin")
+		c, err := s.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 		if err == nil {
-			_, err = s.SignIn(t.Context(), store.Actor{}, c, true, "")
+			_, err = s.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 		}
 		return err
 	}

@@ -240,6 +240,9 @@ func (p *program) storeOptions() store.Options {
 		RegistrationClosed: !p.settings.RegistrationOpen,
 		SessionLifetime:    p.settings.SessionLifetime,
 		RefreshLifetime:    p.settings.RefreshTokenLifetime,
+		IdlePatients:       p.settings.IdlePatients,
+		IdleOthers:         p.settings.IdleOthers,
+		RequireOTP:         p.settings.RequireOTP,
 		Log:                p.log,
 	}
 }

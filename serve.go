@@ -58,6 +58,7 @@ func serve(p *program, args []string) error {
 	var workers sync.WaitGroup
 	workers.Go(func() { notify.New(s, sender, p.log).Run(background) })
 	workers.Go(func() { (&anchor{store: s, file: p.settings.AuditCheckpoints, log: p.log}).run(background) })
+	workers.Go(func() { purge(background, s, p.log) })
 	defer workers.Wait()
 	defer stop()
 	return p.serveUntilDone(server, listener)
@@ -96,20 +97,28 @@ func (p *program) handler(s *store.Store) (http.Handler, error) {
 	}
 	cursorKey := auth.Key(c.SecretKey, auth.Cursors)
 	return handlers.New(handlers.Options{
-		Store:  s,
-		Tokens: auth.NewTokens(c.SecretKey, c.AccessTokenLifetime, c.RefreshTokenLifetime),
-		// A hash takes 19 MiB and one core for about 30 ms; who waits behind 64
-		// others for each core is told to come back.
-		Hasher:            auth.NewHasher(runtime.GOMAXPROCS(0), 64*runtime.GOMAXPROCS(0)),
+		Store:             s,
+		Tokens:            auth.NewTokens(c.SecretKey, c.AccessTokenLifetime, c.RefreshTokenLifetime),
+		Hasher:            hasher(),
 		CursorKey:         cursorKey[:],
 		AccessLifetime:    c.AccessTokenLifetime,
 		PasswordMinLength: c.PasswordMinLength,
+		NoMail:            c.EmailHost == "",
 		PublicURL:         publicURL,
 		AllowedHosts:      c.AllowedHosts,
 		Origins:           c.CORSAllowedOrigins,
 		TrustedProxies:    c.TrustedProxies,
 		Log:               p.log,
 	})
+}
+
+// hasher bounds what passwords cost: a hash takes 19 MiB and one core for about
+// 30 ms. Who waits behind 64 others for each core is told to come back. Attempts
+// that hash are counted as failures until they are known to be none, 10 at most
+// from one address, so that no more than 8 hash at once.
+func hasher() *auth.Hasher {
+	slots := min(runtime.GOMAXPROCS(0), 8)
+	return auth.NewHasher(slots, 64*slots)
 }
 
 // sender is the way mail leaves: the mail server, or the log where none is set.

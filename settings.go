@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"healthrecords/auth"
+	"healthrecords/store"
 )
 
 // settings is everything that an operator can set, read once from the
@@ -108,6 +109,18 @@ type settings struct {
 	// SessionLifetime is SESSION_LIFETIME: how long refreshing goes on after
 	// sign-in; whole seconds, not below RefreshTokenLifetime. Default 720h.
 	SessionLifetime time.Duration
+
+	// IdlePatients and IdleOthers are IDLE_TIMEOUT: after how long without a
+	// refresh a session is over, of patients, and of doctors and staff; "24h,12h"
+	// for each, "8h" for both, 0 for never. Whole seconds. Default 24h,12h.
+	// Refused: less than twice ACCESS_TOKEN_LIFETIME, for clients refresh no
+	// more often than that asks for.
+	IdlePatients, IdleOthers time.Duration
+
+	// RequireOTP is REQUIRE_OTP: the roles that reach nothing but their own
+	// account until they have set up one-time codes, such as "staff,doctor".
+	// Default none.
+	RequireOTP []store.Role
 
 	// EmailHost is EMAIL_HOST: the SMTP server, without a port. Default none:
 	// mails are logged, and any other EMAIL_ variable is refused.
@@ -356,6 +369,42 @@ func (s *settings) readAccounts(e *environment) {
 	if s.SessionLifetime < s.RefreshTokenLifetime && !e.mistaken(refresh, session) {
 		e.mistake(session, "must not be below REFRESH_TOKEN_LIFETIME (24h unless set)")
 	}
+	s.IdlePatients, s.IdleOthers = e.idle(2 * s.AccessTokenLifetime)
+	s.RequireOTP = parseEach(e, "REQUIRE_OTP", parseRole)
+}
+
+// idle returns IDLE_TIMEOUT, of patients and of the others.
+func (e *environment) idle(least time.Duration) (patients, others time.Duration) {
+	const name = "IDLE_TIMEOUT"
+	given := parseEach(e, name, func(text string) (time.Duration, string) {
+		d, err := time.ParseDuration(text)
+		switch {
+		case err != nil || d < 0 || d%time.Second != 0:
+			return 0, "write whole seconds, minutes or hours with their unit, such as 30m or 12h, or 0 for never"
+		case d > 0 && d < least:
+			return 0, "must not be below twice ACCESS_TOKEN_LIFETIME (5m unless set), or sessions in use would end"
+		}
+		return d, ""
+	})
+	switch len(given) {
+	case 0:
+		return 24 * time.Hour, 12 * time.Hour
+	case 1:
+		return given[0], given[0]
+	case 2:
+		return given[0], given[1]
+	}
+	e.mistake(name, "write one time, or two: of patients, and of doctors and staff")
+	return 0, 0
+}
+
+// parseRole takes the role of an account.
+func parseRole(text string) (role store.Role, problem string) {
+	role = store.Role(text)
+	if !slices.Contains([]store.Role{store.PatientRole, store.DoctorRole, store.Staff}, role) {
+		return "", "write patient, doctor or staff"
+	}
+	return role, ""
 }
 
 // readEmail reads how mail leaves.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"healthrecords/store"
 )
 
 // strongSecret is random, and made for these tests alone.
@@ -78,6 +80,9 @@ func TestSettingsOfAnEmptyEnvironment(t *testing.T) {
 		{"AccessTokenLifetime", s.AccessTokenLifetime, 5 * time.Minute},
 		{"RefreshTokenLifetime", s.RefreshTokenLifetime, 24 * time.Hour},
 		{"SessionLifetime", s.SessionLifetime, 720 * time.Hour},
+		{"IdlePatients", s.IdlePatients, 24 * time.Hour},
+		{"IdleOthers", s.IdleOthers, 12 * time.Hour},
+		{"RequireOTP", len(s.RequireOTP), 0},
 		{"EmailHost", s.EmailHost, ""},
 		{"EmailPort", s.EmailPort, 587},
 		{"EmailUseTLS", s.EmailUseTLS, true},
@@ -300,6 +305,30 @@ func TestAccountSettings(t *testing.T) {
 	}
 }
 
+func TestIdleTimeout(t *testing.T) {
+	for _, c := range []struct {
+		environ          []string
+		patients, others time.Duration
+	}{
+		{[]string{"IDLE_TIMEOUT=8h"}, 8 * time.Hour, 8 * time.Hour},
+		{[]string{"IDLE_TIMEOUT=1h, 10m"}, time.Hour, 10 * time.Minute},
+		{[]string{"IDLE_TIMEOUT=0"}, 0, 0},
+		{[]string{"IDLE_TIMEOUT=0,30m"}, 0, 30 * time.Minute},
+		{[]string{"IDLE_TIMEOUT=2m", "ACCESS_TOKEN_LIFETIME=1m"}, 2 * time.Minute, 2 * time.Minute},
+	} {
+		s := read(t, c.environ...)
+		if s.IdlePatients != c.patients || s.IdleOthers != c.others {
+			t.Errorf("idle of %q = %v, %v, want %v, %v", c.environ, s.IdlePatients, s.IdleOthers, c.patients, c.others)
+		}
+	}
+}
+
+func TestRequireOTP(t *testing.T) {
+	if got, want := read(t, "REQUIRE_OTP=staff, doctor").RequireOTP, []store.Role{store.Staff, store.DoctorRole}; !slices.Equal(got, want) {
+		t.Errorf("RequireOTP = %q, want %q", got, want)
+	}
+}
+
 // TestMistakes holds every rule that refuses a start: the environment, and the
 // names that the lines of the error begin with.
 func TestMistakes(t *testing.T) {
@@ -410,6 +439,13 @@ func TestMistakes(t *testing.T) {
 		{[]string{"REFRESH_TOKEN_LIFETIME=30d"}, "REFRESH_TOKEN_LIFETIME"},
 		{[]string{"SESSION_LIFETIME=23h"}, "SESSION_LIFETIME"},
 		{[]string{"REFRESH_TOKEN_LIFETIME=721h"}, "SESSION_LIFETIME"},
+		{[]string{"IDLE_TIMEOUT=9m59s"}, "IDLE_TIMEOUT"},
+		{[]string{"IDLE_TIMEOUT=-1h"}, "IDLE_TIMEOUT"},
+		{[]string{"IDLE_TIMEOUT=3600"}, "IDLE_TIMEOUT"},
+		{[]string{"IDLE_TIMEOUT=1h,2h,3h"}, "IDLE_TIMEOUT"},
+		{[]string{"IDLE_TIMEOUT=1h,"}, "IDLE_TIMEOUT"},
+		{[]string{"REQUIRE_OTP=all"}, "REQUIRE_OTP"},
+		{[]string{"REQUIRE_OTP=staff,operator,nobody"}, "REQUIRE_OTP REQUIRE_OTP"},
 
 		{[]string{"EMAIL_HOST=mail.example.org"}, "DEFAULT_FROM_EMAIL"},
 		{[]string{"DEFAULT_FROM_EMAIL=practice"}, "DEFAULT_FROM_EMAIL"},

@@ -20,6 +20,7 @@ type Purpose string
 const (
 	AccessTokens  Purpose = "healthrecords access token v1"
 	RefreshTokens Purpose = "healthrecords refresh token v1"
+	DeviceProofs  Purpose = "healthrecords device proof v1"
 	Cursors       Purpose = "healthrecords cursor v1"
 )
 

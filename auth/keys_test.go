@@ -22,6 +22,7 @@ func TestKeyFixedVectors(t *testing.T) {
 	}{
 		{secret, auth.AccessTokens, "9824f7c00fb808a472622f084bc2c47950005be55f9cb47c2169dc0a49c936fe"},
 		{secret, auth.RefreshTokens, "7ff342c681b2b2217ba63bb9646fd5c0a91e3f98d66af272fa87027608908b47"},
+		{secret, auth.DeviceProofs, "cbde71b09f1d5a9b3038b201c2ed2341c1b4c9e07d491b54df5e4ace61308c36"},
 		{secret, auth.Cursors, "344a69e297662017b2d254d5b39f85f7e4a88b192fa5c76931491ad552f60e0e"},
 		// RFC 5869, A.3, which has no salt and no info: its first 32 bytes.
 		{bytes.Repeat([]byte{0x0b}, 22), "", "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"},

@@ -38,11 +38,14 @@ func NewHasher(slots, queue int) *Hasher {
 // counts. Hash returns [ErrBusy] at once if all places are taken, and ctx's
 // error if ctx ends before the hash begins; a hash that has begun is finished.
 func (h *Hasher) Hash(ctx context.Context, password string) (phc string, err error) {
-	p := today()
-	rand.Read(p.salt) // never fails
-	if p.sum, err = h.derive(ctx, p, password); err != nil {
+	release, err := h.wait(ctx)
+	if err != nil {
 		return "", err
 	}
+	defer release()
+	p := today()
+	rand.Read(p.salt) // never fails
+	p.sum = p.derive(password)
 	return p.String(), nil
 }
 
@@ -55,15 +58,28 @@ func (h *Hasher) Hash(ctx context.Context, password string) (phc string, err err
 // been computed, in the time that a wrong password takes. Errors of waiting
 // are those of [Hasher.Hash].
 func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, weak bool, err error) {
+	return h.VerifyAfter(ctx, password, func() (string, error) { return phc, nil })
+}
+
+// VerifyAfter is Verify of the phc that load returns, which is asked when the
+// turn of this hash has come: what it counts as an attempt is then never more
+// than the hashes that run. When load fails there is no hash, and its error is
+// returned.
+func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (phc string, err error)) (ok, weak bool, err error) {
+	release, err := h.wait(ctx)
+	if err != nil {
+		return false, false, err
+	}
+	defer release()
+	phc, err := load()
+	if err != nil {
+		return false, false, err
+	}
 	p, malformed := parsePHC(phc)
 	if malformed != nil {
 		p = today()
 	}
-	sum, err := h.derive(ctx, p, password)
-	if err != nil {
-		return false, false, err
-	}
-	ok = subtle.ConstantTimeCompare(sum, p.sum) == 1
+	ok = subtle.ConstantTimeCompare(p.derive(password), p.sum) == 1
 	switch {
 	case phc == "":
 		return false, false, nil
@@ -73,15 +89,9 @@ func (h *Hasher) Verify(ctx context.Context, phc, password string) (ok, weak boo
 	return ok, ok && p.isWeak(), nil
 }
 
-// derive computes the sum of password under the parameters and salt of p, when
-// its turn comes.
-func (h *Hasher) derive(ctx context.Context, p hashed, password string) ([]byte, error) {
-	release, err := h.wait(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum))), nil
+// derive computes the sum of password under the parameters and salt of p.
+func (p hashed) derive(password string) []byte {
+	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum)))
 }
 
 // wait takes a slot, which release gives back.

@@ -270,6 +270,46 @@ func TestHasherBoundsHashesAndCallers(t *testing.T) {
 	})
 }
 
+// What is hashed against is asked for when a slot is there, not before, and
+// while it is held.
+func TestVerifyAfterLoadsInItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, phc := auth.NewHasher(1, 1), mustHash(t, "password")
+		release := h.Occupy()
+		loaded, result := make(chan struct{}), make(chan error, 1)
+		go func() {
+			ok, _, err := h.VerifyAfter(t.Context(), "password", func() (string, error) {
+				close(loaded)
+				return phc, nil
+			})
+			if !ok && err == nil {
+				err = errors.New("the password is not right")
+			}
+			result <- err
+		}()
+		synctest.Wait()
+		select {
+		case <-loaded:
+			t.Error("VerifyAfter loaded with the slot taken, want it to wait")
+		default:
+		}
+		release()
+		if err := <-result; err != nil {
+			t.Errorf("VerifyAfter error = %v, want nil", err)
+		}
+	})
+}
+
+func TestVerifyAfterGivesTheSlotBackWhenLoadFails(t *testing.T) {
+	h, refused := auth.NewHasher(1, 0), errors.New("too many attempts")
+	for range 2 {
+		ok, weak, err := h.VerifyAfter(t.Context(), "password", func() (string, error) { return cheap, refused })
+		if ok || weak || err != refused {
+			t.Errorf("VerifyAfter = %v, weak %v, %v, want the error of load", ok, weak, err)
+		}
+	}
+}
+
 func TestWaitingEndsWithContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := auth.NewHasher(1, 1)

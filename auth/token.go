@@ -24,10 +24,15 @@ type Kind string
 const (
 	Access  Kind = "access"  // proves a session with a request
 	Refresh Kind = "refresh" // is exchanged for a new pair of tokens, once
+	Device  Kind = "device"  // proves, with a later sign-in, that one was done from this device
 )
 
+// DeviceLifetime is how long a proof of a device is good.
+const DeviceLifetime = 365 * 24 * time.Hour
+
 // Claims is what a token says. User, Session and ID are opaque texts, UUIDs in
-// practice; ID is the token's own. Times are kept in whole seconds, rounded
+// practice; ID is the token's own, or the device's, whose Session is the one
+// that its last sign-in opened. Times are kept in whole seconds, rounded
 // down, and are in UTC when they come from a token.
 type Claims struct {
 	Kind            Kind
@@ -55,16 +60,18 @@ var payloadEncoding = base64.RawURLEncoding.Strict()
 // and the claims token_type, user_id, sid, jti, iat and exp. It may be used by
 // several goroutines at once.
 type Tokens struct {
-	access, refresh signer
+	access, refresh, device signer
 }
 
-// NewTokens derives the keys of both kinds from secret, which must have passed
+// NewTokens derives the keys of all kinds from secret, which must have passed
 // [CheckSecret]. The lifetimes, in whole seconds, are the longest that
-// [Tokens.Parse] accepts from the issue of a token to its end.
+// [Tokens.Parse] accepts from the issue of a token to its end; that of a
+// device's proof is [DeviceLifetime].
 func NewTokens(secret []byte, accessLifetime, refreshLifetime time.Duration) *Tokens {
 	t := new(Tokens)
 	t.access.init(Key(secret, AccessTokens), accessLifetime)
 	t.refresh.init(Key(secret, RefreshTokens), refreshLifetime)
+	t.device.init(Key(secret, DeviceProofs), DeviceLifetime)
 	return t
 }
 
@@ -75,6 +82,8 @@ func (t *Tokens) signer(kind Kind) *signer {
 		return &t.access
 	case Refresh:
 		return &t.refresh
+	case Device:
+		return &t.device
 	}
 	return nil
 }

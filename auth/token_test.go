@@ -39,8 +39,11 @@ func claims(kind auth.Kind) auth.Claims {
 		Issued:  issued,
 		Expires: issued.Add(accessLifetime),
 	}
-	if kind == auth.Refresh {
+	switch kind {
+	case auth.Refresh:
 		c.Expires = issued.Add(refreshLifetime)
+	case auth.Device:
+		c.Expires = issued.Add(auth.DeviceLifetime)
 	}
 	return c
 }
@@ -77,7 +80,7 @@ func checkRefused(t *testing.T, token string) {
 
 func TestParseReturnsWhatWasSigned(t *testing.T) {
 	tokens := newTokens()
-	for _, kind := range []auth.Kind{auth.Access, auth.Refresh} {
+	for _, kind := range []auth.Kind{auth.Access, auth.Refresh, auth.Device} {
 		want := claims(kind)
 		got, err := tokens.Parse(kind, tokens.Sign(want), issued)
 		if got != want || err != nil {
@@ -125,6 +128,17 @@ func TestSignFixedVector(t *testing.T) {
 	}
 }
 
+// A device keeps its proof for a year, and through upgrades.
+func TestDeviceFixedVector(t *testing.T) {
+	c := auth.Claims{Kind: auth.Device, User: "u", Session: "s", ID: "j", Issued: issued, Expires: issued.Add(auth.DeviceLifetime)}
+	const want = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." +
+		"eyJ0b2tlbl90eXBlIjoiZGV2aWNlIiwidXNlcl9pZCI6InUiLCJzaWQiOiJzIiwianRpIjoiaiIsImlhdCI6MTgwMDAwMDAwMCwiZXhwIjoxODMxNTM2MDAwfQ." +
+		"1rbb6TggjJ_0mEwWxKGbfFRD-3gyOCR5KBJUpdMnwtY"
+	if got := newTokens().Sign(c); got != want {
+		t.Errorf("Sign = %s, want %s", got, want)
+	}
+}
+
 // RFC 7515, A.1: the signature is computed as there, and the token, whose
 // header and claims are others, is refused.
 func TestRFC7515(t *testing.T) {
@@ -148,6 +162,7 @@ func TestTokenOfOneKindIsNotOfAnother(t *testing.T) {
 	tokens := newTokens()
 	access, refresh := tokens.Sign(claims(auth.Access)), tokens.Sign(claims(auth.Refresh))
 	refreshPayload := strings.Replace(goodPayload, "access", "refresh", 1)
+	devicePayload := strings.Replace(goodPayload, "access", "device", 1)
 	for _, test := range []struct {
 		name  string
 		kind  auth.Kind
@@ -159,6 +174,12 @@ func TestTokenOfOneKindIsNotOfAnother(t *testing.T) {
 		{"access claims under the refresh key, as access", auth.Access, sign(auth.RefreshTokens, b64(goodHeader), b64(goodPayload))},
 		{"refresh claims under the access key, as refresh", auth.Refresh, forge(goodHeader, refreshPayload)},
 		{"refresh claims under the access key, as access", auth.Access, forge(goodHeader, refreshPayload)},
+		{"device as access", auth.Access, tokens.Sign(claims(auth.Device))},
+		{"device as refresh", auth.Refresh, tokens.Sign(claims(auth.Device))},
+		{"refresh as device", auth.Device, refresh},
+		{"device claims under the access key, as device", auth.Device, forge(goodHeader, devicePayload)},
+		{"access claims under the device key, as device", auth.Device, sign(auth.DeviceProofs, b64(goodHeader), b64(goodPayload))},
+		{"access claims under the device key, as access", auth.Access, sign(auth.DeviceProofs, b64(goodHeader), b64(goodPayload))},
 		{"under the cursor key", auth.Access, sign(auth.Cursors, b64(goodHeader), b64(goodPayload))},
 		{"as an unknown kind", "reset", access},
 		{"as no kind", "", access},
@@ -300,6 +321,8 @@ func TestExpiry(t *testing.T) {
 		{"long after", claims(auth.Access), issued.AddDate(100, 0, 0), auth.ErrToken},
 		{"a refresh token before its end", claims(auth.Refresh), issued.Add(refreshLifetime - 1), nil},
 		{"a refresh token at its end", claims(auth.Refresh), issued.Add(refreshLifetime), auth.ErrToken},
+		{"a device's proof before its end", claims(auth.Device), issued.Add(auth.DeviceLifetime - 1), nil},
+		{"a device's proof at its end", claims(auth.Device), issued.Add(auth.DeviceLifetime), auth.ErrToken},
 		{"a short life", short, issued.Add(time.Second - 1), nil},
 		{"a short life at its end", short, issued.Add(time.Second), auth.ErrToken},
 		{"in another zone", claims(auth.Access), issued.In(time.FixedZone("", -7*3600)), nil},
@@ -472,23 +495,28 @@ func TestTokensAreSafeForConcurrentUse(t *testing.T) {
 	}
 }
 
-// Nothing verifies but what we signed: a text that passes is the text that
-// Sign makes of the claims it holds.
+// Nothing verifies but what we signed, whatever kind it is taken for: a text
+// that passes is the text that Sign makes of the claims it holds.
 func FuzzParse(f *testing.F) {
 	tokens := newTokens()
-	token := tokens.Sign(claims(auth.Access))
-	f.Add(token)
-	f.Add(tokens.Sign(claims(auth.Refresh)))
+	signed := make(map[auth.Kind]string)
+	for _, kind := range []auth.Kind{auth.Access, auth.Refresh, auth.Device} {
+		signed[kind] = tokens.Sign(claims(kind))
+		f.Add(signed[kind])
+	}
+	token := signed[auth.Access]
 	f.Add(forge(`{"alg":"none","typ":"JWT"}`, goodPayload))
 	f.Add(b64(goodHeader) + "." + b64(goodPayload) + ".")
 	f.Add(token[:len(token)-2] + "\n" + token[len(token)-2:])
 	f.Fuzz(func(t *testing.T, text string) {
-		c, err := tokens.Parse(auth.Access, text, issued)
-		if err == nil && text != token {
-			t.Errorf("Parse(%q) = %v, want ErrToken", text, c)
-		}
-		if err != nil && (err != auth.ErrToken || c != (auth.Claims{})) {
-			t.Errorf("Parse(%q) = %v, %v, want no claims and ErrToken", text, c, err)
+		for kind, token := range signed {
+			c, err := tokens.Parse(kind, text, issued)
+			if err == nil && text != token {
+				t.Errorf("Parse(%s, %q) = %v, want ErrToken", kind, text, c)
+			}
+			if err != nil && (err != auth.ErrToken || c != (auth.Claims{})) {
+				t.Errorf("Parse(%s, %q) = %v, %v, want no claims and ErrToken", kind, text, c, err)
+			}
 		}
 	})
 }

@@ -14,6 +14,8 @@ package handlers_test
 //	                    patient, other spellings of ids, and ids of other kinds
 //	deleted, never      absent where what was deleted can still be looked up: what
 //	                    was deleted, though its patient was not; and all the rest
+//	waiting             an invitation that was not accepted
+//	another             a staff account besides that of the column
 //	open, closed        registration is
 //	none                the body names no patient
 //	-                   no object
@@ -29,11 +31,46 @@ GET    /api/schema/                        -            200    200     200   200
 GET    /healthz                            -            200    200     200   200    200       200      200    200       200   200      200
 GET    /readyz                             -            200    200     200   200    200       200      200    200       200   200      200
 GET    /api/me/                            -            401    200     200   200    200       200      200    200       200   401      401
+POST   /api/me/password/                   -            401    400     400   400    400       400      400    400       400   401      401
+GET    /api/me/otp/                        -            401    200     200   200    200       200      200    200       200   401      401
+POST   /api/me/otp/                        -            401    200     200   200    200       200      200    200       200   401      401
+DELETE /api/me/otp/                        -            401    404     404   404    404       404      404    404       404   401      401
+POST   /api/me/otp/confirm/                -            401    400     400   400    400       400      400    400       400   401      401
+GET    /api/me/sessions/                   -            401    200     200   200    200       200      200    200       200   401      401
+DELETE /api/me/sessions/                   -            401    204     204   204    204       204      204    204       204   401      401
+DELETE /api/me/sessions/{id}/              patient      401    204     404   404    404       404      404    404       404   401      401
+                                           treats       401    404     404   204    404       404      404    404       404   401      401
+                                           staff        401    404     404   404    404       404      404    404       204   401      401
+                                           absent       401    404     404   404    404       404      404    404       404   401      401
 
 POST   /api/token/                         -            400    400     400   400    400       400      400    400       400   400      400
 POST   /api/token/refresh/                 -            400    400     400   400    400       400      400    400       400   400      400
 POST   /api/token/verify/                  -            400    400     400   400    400       400      400    400       400   400      400
 POST   /api/token/blacklist/               -            400    400     400   400    400       400      400    400       400   400      400
+
+POST   /api/password-reset/                -            400    400     400   400    400       400      400    400       400   400      400
+POST   /api/password-reset/confirm/        -            400    400     400   400    400       400      400    400       400   400      400
+
+GET    /api/invitations/                   -            401    403     403   403    403       403      403    403       200   401      401
+POST   /api/invitations/                   -            401    403     403   403    403       403      403    403       201   401      401
+POST   /api/invitations/accept/            -            400    400     400   400    400       400      400    400       400   400      400
+GET    /api/invitations/{id}/              waiting      401    403     403   403    403       403      403    403       200   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
+DELETE /api/invitations/{id}/              waiting      401    403     403   403    403       403      403    403       204   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
+POST   /api/invitations/{id}/resend/       waiting      401    403     403   403    403       403      403    403       200   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
+
+GET    /api/staff/                         -            401    403     403   403    403       403      403    403       200   401      401
+POST   /api/staff/                         -            401    403     403   403    403       403      403    403       201   401      401
+GET    /api/staff/{id}/                    another      401    403     403   403    403       403      403    403       200   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
+PUT    /api/staff/{id}/                    another      401    403     403   403    403       403      403    403       200   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
+PATCH  /api/staff/{id}/                    another      401    403     403   403    403       403      403    403       200   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
+DELETE /api/staff/{id}/                    another      401    403     403   403    403       403      403    403       204   401      401
+                                           absent       401    403     403   403    403       403      403    403       404   401      401
 
 GET    /api/patients/                      -            401    200     200   200    200       200      200    200       200   401      401
 POST   /api/patients/                      open         201    403     403   403    403       403      403    403       201   401      401
@@ -138,6 +175,10 @@ GET    /api/status/                        -            401    403     403   403
 // accessBodies are the bodies of the requests; {object} is the id of the line's
 // object.
 var accessBodies = map[string]string{
+	"POST /api/invitations/":          `{"role":"patient","email":"new@example.test"}`,
+	"POST /api/staff/":                `{"user":{"username":"newcomer","password":"nine lazy rivers of tin"}}`,
+	"PUT /api/staff/{id}/":            `{"user":{"first_name":"changed"}}`,
+	"PATCH /api/staff/{id}/":          `{"user":{"first_name":"changed"}}`,
 	"POST /api/patients/":             `{"user":{"username":"newcomer","password":"nine lazy rivers of tin"}}`,
 	"PUT /api/patients/{id}/":         `{"address":"changed"}`,
 	"PATCH /api/patients/{id}/":       `{"address":"changed"}`,

@@ -23,7 +23,7 @@ import (
 //	stranger   Sten: treats Ben, wrote a record and a note about him
 //	former     Fay: wrote a record and a note about Ann while she treated her
 //	withdrawn  Wim: assigned to Ann, wrote both too, then his verification was withdrawn
-//	staff      Stella
+//	staff      Stella; Sam is staff too
 //	inactive   Ida, who treats Ann and wrote a record about her; Ian, a patient
 //	           with a record of his own; Ivo, staff: all deactivated
 //	deleted    Dan, who treated Ann and wrote a record and a note about her;
@@ -112,6 +112,8 @@ func (w *world) populate() {
 	w.writes("deleted-patient", "deleted-patient", "of-deleted-patient")
 	w.writes("treats", "deleted-patient", "of-deleted-patient")
 	w.partCompany()
+	w.invites()
+	w.openSessions()
 	w.addAbsent()
 }
 
@@ -141,6 +143,7 @@ func (w *world) comeTogether() {
 	w.add("patients", "deleted", w.one("deleted-patient").id)
 	w.add("patients", "all", w.one("patient").id, w.one("other").id, w.one("inactive-patient").id)
 	w.people["inactive"] = append(w.people["inactive"], w.one("inactive-patient"), w.staff("ivo"))
+	w.add("staff", "another", w.staff("sam").id)
 	w.people["deleted"] = append(w.people["deleted"], w.one("deleted-patient"))
 }
 
@@ -185,6 +188,26 @@ func (w *world) partCompany() {
 	}
 }
 
+// invites has one invitation waiting, and one withdrawn.
+func (w *world) invites() {
+	w.t.Helper()
+	for _, group := range []string{"waiting", "deleted"} {
+		r := w.do(w.one("staff"), "POST", "/api/invitations/", `{"role":"doctor","email":"`+group+`@example.test"}`).want(w.t, "POST invitations", 201, "")
+		w.add("invitations", group, r.text(w.t, "id"))
+	}
+	w.must(w.one("staff"), "DELETE", "/api/invitations/"+w.objects["invitations/deleted"][0]+"/", "")
+}
+
+// openSessions gives everyone who can sign in a second session.
+func (w *world) openSessions() {
+	w.t.Helper()
+	for kind, name := range map[string]string{
+		"patient": "ann", "other": "ben", "treats": "dora", "colleague": "carl", "stranger": "sten", "former": "fay", "withdrawn": "wim", "staff": "stella",
+	} {
+		w.add("sessions", kind, w.signedIn(name).grant.Session)
+	}
+}
+
 // addAbsent names the ids under which nothing can be reached. The first of each
 // kind never was the id of anything; after them come those of what was deleted
 // though its patient was not.
@@ -200,6 +223,38 @@ func (w *world) addAbsent() {
 		w.add(x.kind, "absent", w.objects[x.kind+"/never"]...)
 		w.add(x.kind, "absent", w.objects[x.kind+"/deleted"]...)
 	}
+	w.add("staff", "never", w.store.NewID(), "no-id", w.one("patient").id, w.one("treats").id)
+	w.add("staff", "absent", w.objects["staff/never"]...)
+	w.add("invitations", "never", w.store.NewID(), "no-id", w.one("patient").id, w.one("treats").id, w.one("staff").id)
+	w.add("invitations", "absent", append(w.objects["invitations/never"], w.objects["invitations/deleted"]...)...)
+	w.add("sessions", "never", w.store.NewID(), "no-id", w.one("patient").id)
+	w.add("sessions", "absent", append(w.objects["sessions/never"], w.one("inactive").grant.Session, w.one("deleted").grant.Session)...)
+}
+
+// looker returns what shows whether a request on that route changed anything.
+func (w *world) looker(route string) func() string {
+	if strings.Contains(route, "/api/me/") {
+		return w.selves
+	}
+	return w.everything
+}
+
+// selves is what everyone keeps of itself.
+func (w *world) selves() string {
+	w.t.Helper()
+	var b strings.Builder
+	for _, kind := range []string{"patient", "other", "treats", "colleague", "stranger", "former", "withdrawn", "staff"} {
+		for _, path := range []string{"/api/me/", "/api/me/otp/", "/api/me/sessions/"} {
+			w.look(&b, kind, path)
+		}
+	}
+	return b.String()
+}
+
+func (w *world) look(b *strings.Builder, kind, path string) {
+	w.t.Helper()
+	r := w.do(w.one(kind), "GET", path, "")
+	fmt.Fprintf(b, "%s %s: %d %s %s\n", kind, path, r.status, r.header.Get("ETag"), r.body)
 }
 
 // everything is all that the practice keeps, as those see it who may see most.
@@ -207,10 +262,9 @@ func (w *world) addAbsent() {
 func (w *world) everything() string {
 	w.t.Helper()
 	var b strings.Builder
-	look := func(kind, path string) {
-		r := w.do(w.one(kind), "GET", path, "")
-		fmt.Fprintf(&b, "%s %s: %d %s %s\n", kind, path, r.status, r.header.Get("ETag"), r.body)
-	}
+	look := func(kind, path string) { w.look(&b, kind, path) }
+	look("staff", "/api/staff/?page_size=100")
+	look("staff", "/api/invitations/?page_size=100")
 	look("staff", "/api/patients/?page_size=100")
 	look("staff", "/api/doctors/?page_size=100")
 	for _, kind := range []string{"patient", "other"} {

@@ -27,6 +27,7 @@ type Options struct {
 	CursorKey         []byte         // 32 bytes
 	AccessLifetime    time.Duration  // of access tokens
 	PasswordMinLength int            // in code points
+	NoMail            bool           // there is no mail server: who invites is given the token to hand over
 	PublicURL         string         // begins links when set; else the request's host does
 	AllowedHosts      []string       // names answered; ".example.org" stands for example.org and all below
 	Origins           []string       // that browsers may call from
@@ -104,11 +105,43 @@ var routes = []route{
 		id: "readMe", summary: "Read who I am",
 		who:    "Everybody who is signed in.",
 		status: 200, answers: meResource}},
+	{"POST", "/api/me/password/", needsToken, smallBody, (*api).changePassword, operation{
+		id: "changePassword", summary: "Change my password",
+		who:    "Everybody who is signed in.",
+		status: 204, body: passwordFields(new(passwordInput)), also: []int{429}}},
+	{"GET", "/api/me/otp/", needsToken, 0, (*api).readOTP, operation{
+		id: "readSecondFactor", summary: "Read whether signing in takes a one-time code",
+		who:    "Everybody who is signed in.",
+		status: 200, answers: otpResource}},
+	{"POST", "/api/me/otp/", needsToken, 0, (*api).beginOTP, operation{
+		id: "beginSecondFactor", summary: "Make a secret for one-time codes",
+		who:    "Everybody who is signed in.",
+		status: 200, answers: otpSecretResource, also: []int{409}}},
+	{"POST", "/api/me/otp/confirm/", needsToken, smallBody, (*api).confirmOTP, operation{
+		id: "confirmSecondFactor", summary: "Turn one-time codes on",
+		who:    "Everybody who is signed in, with a code of the new secret.",
+		status: 200, answers: recoveryResource, body: codeFields(new(store.CodeInput)), also: []int{409, 429}}},
+	{"DELETE", "/api/me/otp/", needsToken, smallBody, (*api).endOTP, operation{
+		id: "endSecondFactor", summary: "Turn one-time codes off",
+		who:    "Everybody who is signed in and has them on, with the password and a code.",
+		status: 204, body: endOTPFields(new(endOTPInput)), also: []int{404, 429}}},
+	{"GET", "/api/me/sessions/", needsToken, 0, (*api).listMySessions, operation{
+		id: "listSessions", summary: "List my sessions",
+		who:    "Everybody who is signed in.",
+		status: 200, answers: sessionResource, list: true, whole: true}},
+	{"DELETE", "/api/me/sessions/", needsToken, 0, (*api).endOtherSessions, operation{
+		id: "endOtherSessions", summary: "End my other sessions",
+		who:    "Everybody who is signed in.",
+		status: 204}},
+	{"DELETE", "/api/me/sessions/{id}/", needsToken, 0, (*api).endMySession, operation{
+		id: "endSession", summary: "End one of my sessions",
+		who:    "Whose session it is.",
+		status: 204}},
 
 	{"POST", "/api/token/", ignoreToken, smallBody, (*api).signIn, operation{
 		id: "signIn", summary: "Sign in",
 		who:    "Anybody.",
-		status: 200, answers: tokensResource, body: signInFields(new(signInInput)), also: []int{401}}},
+		status: 200, answers: tokensResource, body: signInFields(new(signInInput)), also: []int{401, 429}}},
 	{"POST", "/api/token/refresh/", ignoreToken, smallBody, (*api).refreshToken, operation{
 		id: "refreshToken", summary: "Trade a refresh token for new tokens",
 		who:    "Who holds the refresh token, once.",
@@ -122,6 +155,65 @@ var routes = []route{
 		who:    "Who holds its refresh token.",
 		status: 200, answers: nothing, body: refreshFields(new(*string)), also: []int{401}}},
 
+	{"POST", "/api/password-reset/", ignoreToken, smallBody, (*api).requestReset, operation{
+		id: "requestPasswordReset", summary: "Have a link for a new password mailed to its owner",
+		who:    "Anybody.",
+		status: 202, answers: nothing, body: resetFields(new(*string), new(*string)), also: []int{429}}},
+	{"POST", "/api/password-reset/confirm/", ignoreToken, smallBody, (*api).confirmReset, operation{
+		id: "confirmPasswordReset", summary: "Set a new password",
+		who:    "Who holds the token of the mail, once.",
+		status: 204, body: confirmResetFields(new(*string), new(*string)), also: []int{429}}},
+
+	{"GET", "/api/invitations/", needsToken, 0, (*api).listInvitations, operation{
+		id: "listInvitations", summary: "List the invitations that were not accepted",
+		who:    "Staff.",
+		status: 200, answers: invitationResource, list: true, also: []int{403}}},
+	{"POST", "/api/invitations/", needsToken, smallBody, (*api).invite, operation{
+		id: "invite", summary: "Invite a patient or a doctor",
+		who:    "Staff.",
+		status: 201, answers: invitationResource, also: []int{403}}},
+	{"POST", "/api/invitations/accept/", ignoreToken, smallBody, (*api).acceptInvitation, operation{
+		id: "acceptInvitation", summary: "Choose a name and a password",
+		who:    "Who holds the token of the invitation, once.",
+		status: 201, answers: acceptedResource, body: acceptFields(new(acceptInput)), also: []int{429}}},
+	{"GET", "/api/invitations/{id}/", needsToken, 0, (*api).readInvitation, operation{
+		id: "readInvitation", summary: "Read an invitation",
+		who:    "Staff.",
+		status: 200, answers: invitationResource, also: []int{403}}},
+	{"DELETE", "/api/invitations/{id}/", needsToken, 0, (*api).withdrawInvitation, operation{
+		id: "withdrawInvitation", summary: "Withdraw an invitation and delete its account",
+		who:    "Staff.",
+		status: 204, also: []int{403}}},
+	{"POST", "/api/invitations/{id}/resend/", needsToken, 0, (*api).resendInvitation, operation{
+		id: "resendInvitation", summary: "Mail a new token to the invited",
+		who:    "Staff.",
+		status: 200, answers: invitationResource, also: []int{403, 429}}},
+
+	{"GET", "/api/staff/", needsToken, 0, (*api).listStaff, operation{
+		id: "listStaff", summary: "List staff accounts",
+		who:    "Staff.",
+		status: 200, answers: staffResource, list: true, query: nameSearch, also: []int{403}}},
+	{"POST", "/api/staff/", needsToken, smallBody, (*api).createStaff, operation{
+		id: "createStaff", summary: "Make a staff account",
+		who:    "Staff.",
+		status: 201, answers: staffResource, also: []int{403}}},
+	{"GET", "/api/staff/{id}/", needsToken, 0, (*api).readStaff, operation{
+		id: "readStaff", summary: "Read a staff account",
+		who:    "Staff.",
+		status: 200, answers: staffResource, also: []int{403}}},
+	{"PUT", "/api/staff/{id}/", needsToken, smallBody, (*api).changeStaff, operation{
+		id: "replaceStaff", summary: "Change a staff account",
+		who:    "Staff.",
+		status: 200, answers: staffResource, also: []int{403, 409, 429}}},
+	{"PATCH", "/api/staff/{id}/", needsToken, smallBody, (*api).changeStaff, operation{
+		id: "changeStaff", summary: "Change some of a staff account",
+		who:    "Staff.",
+		status: 200, answers: staffResource, also: []int{403, 409, 429}}},
+	{"DELETE", "/api/staff/{id}/", needsToken, 0, (*api).deleteStaff, operation{
+		id: "deleteStaff", summary: "Delete a staff account",
+		who:    "Staff.",
+		status: 204, answers: staffResource, also: []int{403, 409}}},
+
 	{"GET", "/api/patients/", needsToken, 0, (*api).listPatients, operation{
 		id: "listPatients", summary: "List patients",
 		who:    "A patient sees itself, a doctor its patients, staff all.",
@@ -129,7 +221,7 @@ var routes = []route{
 	{"POST", "/api/patients/", tokenIfAny, smallBody, (*api).createPatient, operation{
 		id: "createPatient", summary: "Register a patient",
 		who:    "Anybody without a token while registration is open; staff always.",
-		status: 201, answers: patientResource, also: []int{403}}},
+		status: 201, answers: patientResource, also: []int{403, 429}}},
 	{"GET", "/api/patients/{id}/", needsToken, 0, (*api).readPatient, operation{
 		id: "readPatient", summary: "Read a patient",
 		who:    "The patient itself, its doctors, staff.",
@@ -137,11 +229,11 @@ var routes = []route{
 	{"PUT", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient, operation{
 		id: "replacePatient", summary: "Change a patient",
 		who:    "The patient itself, staff.",
-		status: 200, answers: patientResource, also: []int{403}}},
+		status: 200, answers: patientResource, also: []int{403, 429}}},
 	{"PATCH", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient, operation{
 		id: "changePatient", summary: "Change some of a patient",
 		who:    "The patient itself, staff.",
-		status: 200, answers: patientResource, also: []int{403}}},
+		status: 200, answers: patientResource, also: []int{403, 429}}},
 	{"DELETE", "/api/patients/{id}/", needsToken, 0, (*api).deletePatient, operation{
 		id: "deletePatient", summary: "Delete a patient",
 		who:    "The patient itself, staff.",
@@ -162,7 +254,7 @@ var routes = []route{
 	{"POST", "/api/doctors/", tokenIfAny, smallBody, (*api).createDoctor, operation{
 		id: "createDoctor", summary: "Register a doctor",
 		who:    "Anybody without a token while registration is open, unverified; staff always.",
-		status: 201, answers: doctorResource, also: []int{403}}},
+		status: 201, answers: doctorResource, also: []int{403, 429}}},
 	{"GET", "/api/doctors/{id}/", needsToken, 0, (*api).readDoctor, operation{
 		id: "readDoctor", summary: "Read a doctor",
 		who:    "Everybody who is signed in; an unverified doctor is shown to itself and staff.",
@@ -170,11 +262,11 @@ var routes = []route{
 	{"PUT", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor, operation{
 		id: "replaceDoctor", summary: "Change a doctor",
 		who:    "The doctor itself, staff.",
-		status: 200, answers: doctorResource, also: []int{403}}},
+		status: 200, answers: doctorResource, also: []int{403, 429}}},
 	{"PATCH", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor, operation{
 		id: "changeDoctor", summary: "Change some of a doctor",
 		who:    "The doctor itself, staff.",
-		status: 200, answers: doctorResource, also: []int{403}}},
+		status: 200, answers: doctorResource, also: []int{403, 429}}},
 	{"DELETE", "/api/doctors/{id}/", needsToken, 0, (*api).deleteDoctor, operation{
 		id: "deleteDoctor", summary: "Delete a doctor",
 		who:    "The doctor itself, staff.",

@@ -272,7 +272,7 @@ func TestParallelRegistrationsOfOneName(t *testing.T) {
 	names := []string{"erika", "ERIKA", "Erika", "eri\u212Aa"} // the last with the Kelvin sign
 	together(len(answers), func(i int) {
 		path := []string{"/api/patients/", "/api/doctors/"}[i%2]
-		answers[i] = p.do(nobody, "POST", path, registration(names[i%len(names)]))
+		answers[i] = p.do(nobody, "POST", path, registration(names[i%len(names)]), from(i))
 	})
 	for _, r := range answers {
 		if r.status != http.StatusCreated {

@@ -16,7 +16,7 @@ type doctorView struct {
 }
 
 func viewDoctor(d store.Doctor) doctorView {
-	return doctorView{d.ID, viewUser(d.User), d.Specialization, d.License, d.Verified, d.Patients}
+	return doctorView{d.ID, viewUser(d.User, d.Active), d.Specialization, d.License, d.Verified, d.Patients}
 }
 
 // doctorFields takes verified and patients from everyone who is signed in; the
@@ -34,7 +34,7 @@ func doctorFields(in *store.DoctorInput, creating, signedIn bool) []field {
 
 var doctorResource = &resource{
 	name: "Doctor", versioned: true,
-	example: doctorView{sampleID, userView{"dora", "dora@example.org", "Dora", "Example"}, "Cardiology", "A-12345", true, []string{sampleID}},
+	example: doctorView{sampleID, userView{"dora", "dora@example.org", "Dora", "Example", nil}, "Cardiology", "A-12345", true, []string{sampleID}},
 	create:  doctorFields(new(store.DoctorInput), true, true), change: doctorFields(new(store.DoctorInput), false, true),
 }
 

@@ -3,7 +3,11 @@ package handlers
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"healthrecords/auth"
 	"healthrecords/store"
@@ -49,11 +53,16 @@ var failures = []struct {
 	{store.ErrNotFound, http.StatusNotFound, detail{Detail: "Not found.", Code: "not_found"}},
 	{store.ErrForbidden, http.StatusForbidden, detail{Detail: "You do not have permission to perform this action.", Code: "permission_denied"}},
 	{store.ErrClosed, http.StatusForbidden, detail{Detail: "Registration is closed.", Code: "registration_closed"}},
+	{store.ErrOTPSetup, http.StatusForbidden, detail{Detail: "Set up a one-time code first.", Code: "otp_setup_required"}},
+	{store.ErrLastStaff, http.StatusConflict, detail{Detail: "The last active staff account stays.", Code: "conflict"}},
+	{store.ErrOTPOn, http.StatusConflict, detail{Detail: "One-time codes are on already.", Code: "conflict"}},
 	{store.ErrPrecondition, http.StatusPreconditionFailed, detail{Detail: "The object has another version.", Code: "precondition_failed"}},
 	{store.ErrSession, http.StatusUnauthorized, badAccess},
 	{auth.ErrToken, http.StatusUnauthorized, badAccess},
 	{errRefreshToken, http.StatusUnauthorized, detail{Detail: tokenInvalid, Code: "token_not_valid"}},
 	{store.ErrCredentials, http.StatusUnauthorized, detail{Detail: "No active account found with the given credentials", Code: "no_active_account"}},
+	{store.ErrOTPRequired, http.StatusUnauthorized, detail{Detail: "A one-time code is required.", Code: "otp_required"}},
+	{store.ErrOTP, http.StatusUnauthorized, detail{Detail: "The one-time code is not right.", Code: "otp_invalid"}},
 	{errNoToken, http.StatusUnauthorized, detail{Detail: "Authentication credentials were not provided.", Code: "not_authenticated"}},
 	{errHeaderForm, http.StatusUnauthorized, detail{Detail: "Authorization header must contain two space-delimited values", Code: "bad_authorization_header"}},
 	{errHost, http.StatusBadRequest, detail{Detail: "This host is not served here.", Code: "invalid_host"}},
@@ -63,6 +72,7 @@ var failures = []struct {
 	{errMediaType, http.StatusUnsupportedMediaType, detail{Detail: "Only application/json is accepted.", Code: "unsupported_media_type"}},
 	{errEncoding, http.StatusUnsupportedMediaType, detail{Detail: "Compressed bodies are not accepted.", Code: "unsupported_media_type"}},
 	{errHeaders, http.StatusRequestHeaderFieldsTooLarge, detail{Detail: "The headers are too large.", Code: "headers_too_large"}},
+	{aMinuteEarly, http.StatusTooManyRequests, throttled(60)}, // an example: failure says how early it is
 	{store.ErrUnavailable, http.StatusServiceUnavailable, unavailable},
 	{auth.ErrBusy, http.StatusServiceUnavailable, unavailable},
 	{context.Canceled, http.StatusBadRequest, detail{Detail: "The request was cut off.", Code: "cut_off"}}, // the client has gone
@@ -78,16 +88,38 @@ var (
 	}
 )
 
+// aMinuteEarly stands for every [store.Throttled].
+var aMinuteEarly = store.Throttled{Wait: time.Minute}
+
+// throttled says in how many seconds to come again.
+func throttled(seconds int) detail {
+	unit := "seconds"
+	if seconds == 1 {
+		unit = "second"
+	}
+	return detail{Detail: fmt.Sprintf("Request was throttled. Expected available in %d %s.", seconds, unit), Code: "throttled"}
+}
+
+// badOneUse is the answer to a one-use token, whatever is wrong with it.
+var badOneUse = map[string][]string{"token": {"The token is not valid or has expired."}}
+
 // failure returns the status and body of an error, and tells the log what the
 // client is not told.
 func (a *api) failure(r *request, err error) (int, []byte) {
 	var invalid *store.Invalid
 	var parse *parseError
+	var early store.Throttled
 	switch {
 	case errors.As(err, &invalid):
 		return http.StatusBadRequest, encode(invalid)
 	case errors.As(err, &parse):
 		return http.StatusBadRequest, encode(detail{Detail: parse.Error(), Code: "parse_error"})
+	case errors.As(err, &early):
+		seconds := int(math.Ceil(early.Wait.Seconds()))
+		r.w.Header().Set("Retry-After", strconv.Itoa(seconds))
+		return http.StatusTooManyRequests, encode(throttled(seconds))
+	case errors.Is(err, store.ErrOneUse):
+		return http.StatusBadRequest, encode(badOneUse)
 	case errors.Is(err, errMethod):
 		return http.StatusMethodNotAllowed, encode(detail{Detail: `Method "` + r.Method + `" not allowed.`, Code: "method_not_allowed"})
 	}

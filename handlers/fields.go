@@ -26,6 +26,7 @@ type field struct {
 
 	needed, null, fixed bool // see required, orNull, readOnly
 
+	choices []string       // of a choice
 	form    *regexp.Regexp // of a text that is not ""
 	words   string         // for the schema, see about
 	example any            // for the schema, where the resource's own has none
@@ -47,6 +48,7 @@ const (
 	kindDate        kind = "date"    // a day of the calendar
 	kindInstant     kind = "instant" // a moment with its offset
 	kindBoolean     kind = "boolean"
+	kindChoice      kind = "choice" // one of a few words
 	kindID          kind = "id"
 	kindIDList      kind = "list of ids"
 	kindObject      kind = "object"
@@ -163,6 +165,20 @@ func boolean(name string, to **bool) field {
 		}
 		yes := v.text == "true"
 		*to = &yes
+		return nil
+	}}
+}
+
+func choice[T ~string](name string, to *T, words ...T) field {
+	choices := make([]string, len(words))
+	for i, w := range words {
+		choices[i] = string(w)
+	}
+	return field{name: name, kind: kindChoice, choices: choices, read: func(f field, v value) []string {
+		if v.kind != jsonString || !slices.Contains(f.choices, v.text) {
+			return []string{"Not a valid choice. Choose one of: " + strings.Join(f.choices, ", ") + "."}
+		}
+		*to = T(v.text)
 		return nil
 	}}
 }

@@ -44,12 +44,12 @@ type meView struct {
 
 var meResource = &resource{
 	name: "Me", versioned: true,
-	example: meView{sampleID, store.DoctorRole, userView{"dora", "dora@example.org", "Dora", "Example"}, nil, new(sampleID), new(true)},
+	example: meView{sampleID, store.DoctorRole, userView{"dora", "dora@example.org", "Dora", "Example", nil}, nil, new(sampleID), new(true)},
 }
 
 func (a *api) readMe(r *request) (answer, error) {
 	me, err := a.Store.Me(r.Context(), r.actor)
-	v := meView{ID: me.ID, Role: me.Role, User: viewUser(me.User)}
+	v := meView{ID: me.ID, Role: me.Role, User: viewUser(me.User, nil)}
 	switch me.Role {
 	case store.PatientRole:
 		v.Patient = &me.ID

@@ -248,12 +248,12 @@ func (h *busyHour) register() {
 		h.t.Fatal(err)
 	}
 	username, first, last, email := user["username"], user["first_name"], user["last_name"], user["email"]
-	id, err := h.store.CreateStaff(h.t.Context(), store.Command("test"), &store.StaffInput{User: store.UserInput{
+	staff, err := h.store.CreateStaff(h.t.Context(), store.Command("test"), &store.StaffInput{User: store.UserInput{
 		Username: &username, FirstName: &first, LastName: &last, Email: &email, PasswordHash: hash}})
 	if err != nil {
 		h.t.Fatalf("CreateStaff error = %v, want nil", err)
 	}
-	h.signsIn("staff", id, user)
+	h.signsIn("staff", staff.ID, user)
 	for _, name := range []string{"doctor", "other doctor", "former doctor"} {
 		h.registerDoctor(name, "staff", always(everyone...))
 	}

@@ -46,8 +46,8 @@ var (
 
 // parameters are those of the query that the route takes.
 func (o operation) parameters() []parameter {
-	if !o.list {
-		return nil
+	if !o.list || o.whole {
+		return o.query
 	}
 	return slices.Concat(o.query, paging)
 }

@@ -16,7 +16,7 @@ type patientView struct {
 }
 
 func viewPatient(p store.Patient) patientView {
-	return patientView{p.ID, viewUser(p.User), orNull(p.DateOfBirth), p.Phone, p.Address, p.Doctors}
+	return patientView{p.ID, viewUser(p.User, p.Active), orNull(p.DateOfBirth), p.Phone, p.Address, p.Doctors}
 }
 
 // orNull shows an absent date, id or number as null.
@@ -40,7 +40,7 @@ func patientFields(in *store.PatientInput, creating bool) []field {
 
 var patientResource = &resource{
 	name: "Patient", versioned: true,
-	example: patientView{sampleID, userView{"ann", "ann@example.org", "Ann", "Example"}, new(sampleDate), "+1 555 0100", "1 Example Street", []string{sampleID}},
+	example: patientView{sampleID, userView{"ann", "ann@example.org", "Ann", "Example", nil}, new(sampleDate), "+1 555 0100", "1 Example Street", []string{sampleID}},
 	create:  patientFields(new(store.PatientInput), true), change: patientFields(new(store.PatientInput), false),
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -117,11 +119,11 @@ func userInput(name string) store.UserInput {
 // signedIn opens a session without spending a hash on it.
 func (p *practice) signedIn(username string) person {
 	p.t.Helper()
-	stored, err := p.store.Credentials(p.t.Context(), username)
+	made, err := p.store.BeginSignIn(p.t.Context(), store.Actor{}, username, store.Device{})
 	if err != nil {
-		p.t.Fatalf("Credentials error = %v, want nil", err)
+		p.t.Fatalf("BeginSignIn error = %v, want nil", err)
 	}
-	g, err := p.store.SignIn(p.t.Context(), store.Actor{}, stored, true, "")
+	g, err := p.store.SignIn(p.t.Context(), store.Actor{}, made, store.SignInInput{Right: true})
 	if err != nil {
 		p.t.Fatalf("SignIn error = %v, want nil", err)
 	}
@@ -178,7 +180,11 @@ type response struct {
 	body   string
 }
 
-// do sends a request as somebody; headers are "Name: value".
+// from is the pseudo-header of a request's address; the n-th is another for each n.
+func from(n int) string { return fmt.Sprintf("From: 198.51.%d.%d", 100+n/256, n%256) }
+
+// do sends a request as somebody; headers are "Name: value", and "From: address"
+// says where the connection comes from.
 func (p *practice) do(who person, method, path, body string, headers ...string) response {
 	p.t.Helper()
 	r := httptest.NewRequestWithContext(p.t.Context(), method, path, strings.NewReader(body))
@@ -192,8 +198,12 @@ func (p *practice) do(who person, method, path, body string, headers ...string) 
 			r.Header.Del(name)
 			continue
 		}
-		if name == "Host" {
+		switch name {
+		case "Host":
 			r.Host = v
+		case "From":
+			r.RemoteAddr = net.JoinHostPort(v, "1234")
+			continue
 		}
 		r.Header.Set(name, v)
 	}

@@ -25,6 +25,7 @@ type operation struct {
 	status  int    // when it is done
 	answers *resource
 	list    bool        // it answers a page of them
+	whole   bool        // a list that is never longer than one page
 	body    []field     // where the resource's own fields are not what is sent
 	query   []parameter // of a list, beside those of paging
 	also    []int       // statuses of failures beside those which follow

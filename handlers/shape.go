@@ -13,6 +13,7 @@ const (
 	sampleID      = "019cb3d2-6f3b-7c41-9a53-2f8e1d0c4b7a"
 	sampleDate    = "1990-02-03"
 	sampleInstant = store.Instant("2026-01-02T03:04:05.678901Z")
+	sampleOneUse  = "q7J0mX2vT9bLr4sYcN8dKfWzHe1gPaUo6iQxBtVjMkR"
 	sampleToken   = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ0b2tlbl90eXBlIjoi.4bJ1"
 )
 
@@ -161,6 +162,8 @@ func (d describer) holds(f field) schema {
 		s["pattern"] = instantForm.String() // the seconds may be left out, unlike in date-time
 	case kindBoolean:
 		s["type"] = "boolean"
+	case kindChoice:
+		s["enum"] = f.choices
 	case kindIDList:
 		s["type"], s["items"] = "array", schema{"type": "string"}
 	case kindText, kindUsername:

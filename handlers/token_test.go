@@ -251,7 +251,9 @@ func TestTokenRoutesNameBadFields(t *testing.T) {
 		{"token/", `{"username":" ","password":""}`, both(blank, blank)},
 		{"token/", `{"username":null,"password":null}`, both(null, null)},
 		{"token/", `{"username":1,"password":["p"]}`, both(noString, noString)},
-		{"token/", `{"username":"erika","password":"p","otp":"1"}`, `{"otp":["Unknown field."]}`},
+		{"token/", `{"username":"erika","password":"p","otp":1,"recovery_code":null,"device":true}`,
+			`{"otp":["` + noString + `"],"recovery_code":["` + null + `"],"device":["` + noString + `"]}`},
+		{"token/", `{"username":"erika","password":"p","code":"1"}`, `{"code":["Unknown field."]}`},
 		{"token/", `{"Username":"erika","password":"p"}`, `{"username":["` + required + `"],"Username":["Unknown field."]}`},
 		{"token/", `[]`, `{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`},
 		{"token/refresh/", `{}`, `{"refresh":["` + required + `"]}`},
@@ -765,9 +767,9 @@ func TestWhatEndedIsRefusedOnTheNextRequest(t *testing.T) {
 // storedHash is what the store keeps for a user name.
 func (p *practice) storedHash(username string) string {
 	p.t.Helper()
-	c, err := p.store.Credentials(p.t.Context(), username)
+	c, err := p.store.BeginSignIn(p.t.Context(), store.Actor{}, username, store.Device{})
 	if err != nil {
-		p.t.Fatalf("Credentials error = %v, want nil", err)
+		p.t.Fatalf("BeginSignIn error = %v, want nil", err)
 	}
 	return c.Hash
 }

@@ -10,9 +10,12 @@ type userView struct {
 	Email     string `json:"email"`
 	FirstName string `json:"first_name"`
 	LastName  string `json:"last_name"`
+	IsActive  *bool  `json:"is_active,omitempty"` // only to staff
 }
 
-func viewUser(u store.User) userView { return userView(u) }
+func viewUser(u store.User, active *bool) userView {
+	return userView{u.Username, u.Email, u.FirstName, u.LastName, active}
+}
 
 // userFields are the members of user. The user name and the password are set
 // at registration and not by a change of the profile.
@@ -22,6 +25,7 @@ func userFields(in *store.UserInput, creating bool) field {
 		email("email", &in.Email),
 		text("first_name", &in.FirstName, 150),
 		text("last_name", &in.LastName, 150),
+		boolean("is_active", &in.Active).about("Shown to staff and written by staff alone. Nobody signs in to an account that is not."),
 	}
 	if creating {
 		fields = append(fields, newPassword("password", &in.Password).required())
@@ -42,7 +46,7 @@ func (a *api) admitRegistration(r *request, action store.Action) error {
 }
 
 // hashNew checks a new password and hashes it, unless something in the input
-// is wrong already, which the store will say.
+// is wrong already, which the store will say, or the client registers too often.
 func (a *api) hashNew(r *request, in *store.Input, user *store.UserInput) error {
 	if in.Err != nil {
 		return nil
@@ -50,6 +54,9 @@ func (a *api) hashNew(r *request, in *store.Input, user *store.UserInput) error 
 	checkPassword(&in.Problems, user, a.PasswordMinLength)
 	if in.Problems.Err() != nil {
 		return nil
+	}
+	if err := a.Store.BeginRegistration(r.Context(), r.actor); err != nil {
+		return err
 	}
 	var err error
 	user.PasswordHash, err = a.Hasher.Hash(r.Context(), *user.Password)
@@ -69,11 +76,15 @@ func checkPassword(p *store.Problems, user *store.UserInput, minLength int) {
 		}
 		return *s
 	}
-	person := auth.Person{
+	judge(p, name, *user.Password, minLength, store.User{
 		Username: good("username", user.Username), Email: good("email", user.Email),
 		FirstName: good("first_name", user.FirstName), LastName: good("last_name", user.LastName),
-	}
-	for _, message := range auth.CheckPassword(*user.Password, minLength, person) {
+	})
+}
+
+// judge notes at the named field what is wrong with somebody's new password.
+func judge(p *store.Problems, name, secret string, minLength int, owner store.User) {
+	for _, message := range auth.CheckPassword(secret, minLength, auth.Person(owner)) {
 		p.Add(name, message)
 	}
 }
@@ -93,17 +104,7 @@ func NewStaff(name, mail, secret string, passwordMinLength int) *store.StaffInpu
 
 // proveOwner checks the current password that came with a change of the
 // caller's own profile, and lets the store know which stored hash it matches.
-func (a *api) proveOwner(r *request, action store.Action, in *store.Input, user *store.UserInput) error {
-	if in.Err != nil || user.CurrentPassword == nil {
-		return nil
-	}
-	own, err := a.Store.OwnCredentials(r.Context(), r.actor, action, r.PathValue("id"))
-	if err != nil || own == (store.Credentials{}) {
-		return err
-	}
-	right, _, err := a.Hasher.Verify(r.Context(), own.Hash, *user.CurrentPassword)
-	if right {
-		user.Proven = own.Hash
-	}
+func (a *api) proveOwner(r *request, action store.Action, in *store.Input, user *store.UserInput) (err error) {
+	user.Proven, _, err = a.prove(r, action, in, user.CurrentPassword)
 	return err
 }

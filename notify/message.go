@@ -56,19 +56,20 @@ func NewComposer(from, publicURL string) (*Composer, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, errors.New("public address: not an absolute http or https URL")
 	}
-	if !ascii(publicURL) || strings.Contains(publicURL, " ") || !clean(publicURL) || len(publicURL) > lineLimit {
+	if !ascii(publicURL) || strings.Contains(publicURL, " ") || !clean(publicURL) || len(publicURL) > lineLimit-linkLimit {
 		return nil, errors.New("public address: not plain ASCII, or too long")
 	}
 	return &Composer{header, sender, domain(sender), publicURL}, nil
 }
 
 // Compose returns the message of a mail. The same mail always makes the same
-// bytes. The error is a [*Failure]: "bad address" and "bad id" for good,
-// "unknown kind" for a kind that only a newer version of the service knows.
+// bytes. The error is a [*Failure]: "bad address", "bad id" and "too late" for
+// good, "unknown kind" for a kind that only a newer version of the service
+// knows.
 func (c *Composer) Compose(m store.Mail) (Message, error) {
-	t, ok := texts[m.Kind]
-	if !ok {
-		return Message{}, &Failure{"unknown kind", Again}
+	t, err := textOf(m)
+	if err != nil {
+		return Message{}, err
 	}
 	if !plainID(m.ID) {
 		return Message{}, &Failure{"bad id", Never}
@@ -88,17 +89,8 @@ func (c *Composer) Compose(m store.Mail) (Message, error) {
 	header("Content-Type", "text/plain; charset=utf-8")
 	header("Content-Transfer-Encoding", "7bit") // the texts and the URL are ASCII
 	header("Auto-Submitted", "auto-generated")  // RFC 3834: no out-of-office answers, please
-	b.WriteString("\r\n" + t.body + "\r\n" + c.url + "\r\n")
+	b.WriteString("\r\n" + strings.ReplaceAll(t.body, "\n", "\r\n") + "\r\n" + c.url + t.link(m) + "\r\n")
 	return Message{c.sender, to, !ascii(to), []byte(b.String())}, nil
-}
-
-// texts says what each kind of mail says. Nothing of a patient, a doctor or a
-// record is ever put in: mail is read by many machines on its way.
-var texts = map[store.MailKind]struct{ subject, body string }{
-	store.MailAssigned: {
-		"New Patient Assigned",
-		"You have been assigned a new patient. Sign in to see who it is.",
-	},
 }
 
 // addrSpec returns an address as it stands between angle brackets in a header

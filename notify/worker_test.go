@@ -72,11 +72,11 @@ func newPracticeBy(t *testing.T, now func() time.Time, addresses ...string) *pra
 	if _, err := p.CreateStaff(t.Context(), staff, &store.StaffInput{User: user("admin", "")}); err != nil {
 		t.Fatalf("CreateStaff error = %v, want nil", err)
 	}
-	c, err := p.Credentials(t.Context(), "admin")
+	c, err := p.BeginSignIn(t.Context(), store.Actor{}, "admin", store.Device{})
 	if err != nil {
-		t.Fatalf("Credentials error = %v, want nil", err)
+		t.Fatalf("BeginSignIn error = %v, want nil", err)
 	}
-	g, err := p.SignIn(t.Context(), store.Actor{}, c, true, "")
+	g, err := p.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
 		t.Fatalf("SignIn error = %v, want nil", err)
 	}

@@ -32,11 +32,11 @@ func TestAccessLogTellsOfSignInsAndOfLostDoctors(t *testing.T) {
 	admin := p.staff("admin")
 	doc, doc2 := p.doctor(admin, "doc"), p.doctor(admin, "doc2")
 	pat, loner := p.patient("pat", doc.Account, doc2.Account), p.patient("loner")
-	c, err := p.Credentials(ctx, "pat")
+	c, err := p.BeginSignIn(ctx, store.Actor{}, "pat", store.Device{})
 	if err != nil {
 		t.Fatalf("Credentials error = %v, want nil", err)
 	}
-	_, err = p.SignIn(ctx, store.Actor{}, c, false, "")
+	_, err = p.SignIn(ctx, store.Actor{}, c, store.SignInInput{})
 	wantErr(t, "SignIn with a wrong password", err, store.ErrCredentials)
 	if _, err := p.ChangeDoctor(ctx, admin, doc.Account, nil, &store.DoctorInput{Verified: ptr(false)}); err != nil {
 		t.Fatalf("ChangeDoctor error = %v, want nil", err)

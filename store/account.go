@@ -2,8 +2,6 @@ package store
 
 import (
 	"cmp"
-	"database/sql"
-	"errors"
 	"strconv"
 )
 
@@ -45,220 +43,129 @@ type UserInput struct {
 	CurrentPassword *string // checked by the caller against what [Store.OwnCredentials] returned
 	PasswordHash    string
 	Proven          string // the stored hash that CurrentPassword was found to match
+	Active          *bool  // for staff to write; from anyone else it is ignored
 }
 
-// account is a row of the table and what is sealed in it.
-type account struct {
-	id string
-	standing
-	version   int
-	paired    int
-	renamed   int
-	createdAt Instant
-	deletedAt Instant
-
-	key      sealer
-	rawKey   []byte // only while the account is new, see isNew
-	password string // the PHC string
-	user     User
-	// Of a patient.
-	dateOfBirth, phone, address string
-	// Of a doctor.
-	specialization, license string
-}
-
-// isNew tells whether the account was made by this very action.
-func (a *account) isNew() bool { return a.rawKey != nil }
-
-// standing is what an account is allowed to be. It lies open in the row, for
-// queries, and the seal of the profile is bound to it: who writes into the file
-// cannot make somebody staff.
-type standing struct {
-	role     Role
-	active   bool
-	verified bool
-}
-
-const accountColumns = `a.id, a.role, a.active, a.verified, a.version, a.paired, a.renamed,
-	a.created_at, COALESCE(a.deleted_at, ''), a.data_key_id, a.wrapped_key, a.profile, a.password`
-
-func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccountAnd(row) }
-
-// scanAccountAnd scans a row that has more columns behind the account's.
-func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
-	a := new(account)
-	var dataKey string
-	var wrapped, profile, password []byte
-	err := row.Scan(append([]any{&a.id, &a.role, &a.active, &a.verified, &a.version, &a.paired, &a.renamed,
-		&a.createdAt, &a.deletedAt, &dataKey, &wrapped, &profile, &password}, more...)...)
-	if err != nil {
-		return nil, err
-	}
-	if a.key, err = t.key(a.id, dataKey, wrapped); err != nil {
-		return nil, err
-	}
-	return a, a.open(profile, password)
-}
-
-// open opens what is sealed in the row.
-func (a *account) open(profile, password []byte) error {
-	v, err := openProfile(a.key, a.id, a.version, a.standing, profile)
-	if err != nil {
-		return err
-	}
-	a.user = User{v[0], v[1], v[2], v[3]}
-	a.dateOfBirth, a.phone, a.address, a.specialization, a.license = v[4], v[5], v[6], v[7], v[8]
-	p, err := a.key.open(place("accounts.password", a.id, a.version), password, 1)
-	if err != nil {
-		return err
-	}
-	a.password = p[0]
-	return nil
-}
-
-func openProfile(key sealer, id string, version int, s standing, profile []byte) ([]string, error) {
-	return key.open(profilePlace(id, version, s), profile, 9)
-}
-
-func profilePlace(id string, version int, s standing) []byte {
-	return place("accounts.profile", id, version, string(s.role), strconv.FormatBool(s.active), strconv.FormatBool(s.verified))
-}
-
-func (a *account) sealedProfile() []byte {
-	return a.key.seal(profilePlace(a.id, a.version, a.standing), a.user.Username, a.user.Email, a.user.FirstName, a.user.LastName,
-		a.dateOfBirth, a.phone, a.address, a.specialization, a.license)
-}
-
-func (a *account) sealedPassword() []byte {
-	return a.key.seal(place("accounts.password", a.id, a.version), a.password)
-}
-
-// key opens an account's own key.
-func (t *tx) key(account, dataKeyID string, wrapped []byte) (sealer, error) {
-	if k, ok := t.keys[account]; ok {
-		return k, nil
-	}
-	key, err := t.s.keys.unwrap(account, dataKeyID, wrapped)
-	if err != nil {
-		return sealer{}, t.sealed(err, "account", account)
-	}
-	k, err := newSealer(key)
-	if t.keys == nil {
-		t.keys = make(map[string]sealer)
-	}
-	t.keys[account] = k
-	return k, err
-}
-
-// sealed tells the operator which row does not open.
-func (t *tx) sealed(err error, what, id string) error {
-	if errors.Is(err, errSealed) {
-		t.s.log.Error("a sealed value does not open: it was altered, or the data key is not its own; restore it from a backup", what, id)
-	}
-	return err
-}
-
-// nameOf returns the name of the account of a joined row, opening each
-// account's profile once in an action.
-func (t *tx) nameOf(id, dataKeyID string, wrapped, profile []byte, version int, s standing) (string, error) {
-	if name, ok := t.names[id]; ok {
-		return name, nil
-	}
-	key, err := t.key(id, dataKeyID, wrapped)
-	if err != nil {
-		return "", err
-	}
-	v, err := openProfile(key, id, version, s, profile)
-	if err != nil {
-		return "", t.sealed(err, "account", id)
-	}
-	if t.names == nil {
-		t.names = make(map[string]string)
-	}
-	t.names[id] = User{v[0], v[1], v[2], v[3]}.Name()
-	return t.names[id], nil
-}
-
-// account returns an account, deleted or not, or ErrNotFound.
-func (t *tx) account(id string) (*account, error) {
-	a, err := t.scanAccount(t.row(`SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	return a, t.sealed(err, "account", id)
-}
-
-// living returns an account of that role that is not deleted, or ErrNotFound.
-func (t *tx) living(id string, role Role) (*account, error) {
-	if !isID(id) {
-		return nil, ErrNotFound
-	}
-	a, err := t.account(id)
-	if err == nil && (a.role != role || a.deletedAt != "") {
-		return nil, ErrNotFound
-	}
+// makeAccount makes an account out of what every role has. The caller fills in
+// the rest and inserts it.
+func (t *tx) makeAccount(role Role, in *UserInput) (*account, error) {
+	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), password: in.PasswordHash}
+	a.user = User{value(in.Username), value(in.Email), value(in.FirstName), value(in.LastName)}
+	var err error
+	a.key, err = newSealer(a.rawKey)
 	return a, err
 }
 
 // newAccount makes an account out of what every role's input has. The caller
 // fills in the rest, looks at the problems and inserts it.
 func (t *tx) newAccount(role Role, in *UserInput, p *Problems) (*account, error) {
-	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), password: in.PasswordHash}
-	var err error
-	if a.key, err = newSealer(a.rawKey); err != nil {
+	a, err := t.makeAccount(role, in)
+	if err != nil {
 		return nil, err
 	}
-	a.user = User{value(in.Username), value(in.Email), value(in.FirstName), value(in.LastName)}
-	taken, err := t.exists(`SELECT 1 FROM accounts WHERE name_hash = $1`, t.s.keys.nameHash(a.user.Username))
-	if taken && !p.Has("user.username") {
-		p.Add("user.username", "A user with that username already exists.")
+	if active := t.staffWritesActive(in, p); active != nil {
+		a.active = *active
 	}
-	return a, err
+	return a, t.checkName(a.user.Username, "user.username", p)
 }
 
-func (t *tx) insertAccount(a *account) error {
-	dataKey, wrapped, err := t.wrap(a.id, a.rawKey)
-	if err != nil {
-		return err
+// checkName notes when a user name is taken.
+func (t *tx) checkName(username, field string, p *Problems) error {
+	taken, err := t.exists(`SELECT 1 FROM accounts WHERE name_hash = $1`, t.s.keys.nameHash(username))
+	if taken && !p.Has(field) {
+		p.Add(field, "A user with that username already exists.")
 	}
-	_, err = t.exec(`INSERT INTO accounts (id, role, name_hash, data_key_id, wrapped_key, profile, password,
-			active, verified, version, paired, renamed, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12)`,
-		a.id, a.role, t.s.keys.nameHash(a.user.Username), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
-		a.active, a.verified, a.version, a.createdAt, a.createdAt)
-	t.entry.object, t.entry.version = a.id, a.version
 	return err
 }
 
-// updateAccount stores a changed account as its next version.
-func (t *tx) updateAccount(a *account) error {
-	a.version++
-	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
-			renamed = $6, updated_at = $7 WHERE id = $8`,
-		a.sealedProfile(), a.sealedPassword(), a.active, a.verified, a.version, a.renamed, t.at(), a.id)
-	t.entry.version = a.version
-	return err
+// staffWritesActive takes out of an input what only staff may write.
+func (t *tx) staffWritesActive(in *UserInput, p *Problems) *bool {
+	if t.who.role != Staff {
+		p.Forget("user.is_active")
+		return nil
+	}
+	return in.Active
 }
 
 // changeUser applies what a body says of the person. Only the owner's password
-// lets the owner change the e-mail address.
-func (t *tx) changeUser(a *account, in *UserInput, p *Problems) {
+// lets the owner change the e-mail address; a link that was sent to the address
+// before is void then.
+func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 	name := a.user.Name()
 	t.set(&a.user.FirstName, in.FirstName, "first_name")
 	t.set(&a.user.LastName, in.LastName, "last_name")
 	if a.user.Name() != name {
 		a.renamed++
 	}
-	if in.Email != nil && *in.Email != a.user.Email && t.who.id == a.id {
-		switch {
-		case in.CurrentPassword == nil:
-			p.Add("user.current_password", "This field is required.")
-		case in.Proven == "" || in.Proven != a.password:
-			p.Add("user.current_password", "The password is not correct.")
-			t.refuse("wrong password")
+	if in.Email != nil && *in.Email != a.user.Email {
+		if t.who.id == a.id {
+			t.proveEmail(a, in, p)
+		}
+		a.formerEmail = a.user.Email
+		if err := t.voidTokens(a.id, ResetToken); err != nil {
+			return err
 		}
 	}
 	t.set(&a.user.Email, in.Email, "email")
+	if in.Proven != "" && in.Proven == a.password {
+		if err := t.forget(t.ownLimit(a.id)); err != nil {
+			return err
+		}
+	}
+	if active := t.staffWritesActive(in, p); active != nil {
+		return t.setActive(a, *active)
+	}
+	return nil
+}
+
+func (t *tx) proveEmail(a *account, in *UserInput, p *Problems) {
+	switch {
+	case in.CurrentPassword == nil:
+		p.Add("user.current_password", "This field is required.")
+	case in.Proven == "" || in.Proven != a.password:
+		p.Add("user.current_password", wrongPassword)
+		t.refuse("wrong password")
+	}
+}
+
+// setActive lets an account sign in, or keeps it from it and ends all that
+// lets somebody act as its owner. The caller stores the account. The last staff
+// account at work stays so, but for the operator: ErrLastStaff.
+func (t *tx) setActive(a *account, active bool) error {
+	if a.active != active {
+		a.active = active
+		t.entry.fields = append(t.entry.fields, "active")
+	}
+	if active {
+		return nil
+	}
+	if err := t.keepStaff(a); err != nil {
+		return err
+	}
+	a.devicesSince = t.at()
+	if err := t.voidTokens(a.id, ResetToken); err != nil {
+		return err
+	}
+	_, err := t.endSessions(a.id)
+	return err
+}
+
+// keepStaff returns ErrLastStaff when no staff account but this one is at work.
+// All who ask write one row: of two who would each remove another, the second
+// has to look again.
+func (t *tx) keepStaff(a *account) error {
+	if a.role != Staff || t.who.role == Operator {
+		return nil
+	}
+	_, err := t.exec(`INSERT INTO milestones (name, at) VALUES ('staff', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
+	if err != nil {
+		return err
+	}
+	others, err := t.exists(`SELECT 1 FROM accounts WHERE role = 'staff' AND active = 1 AND deleted_at IS NULL AND id <> $1`, a.id)
+	if err == nil && !others {
+		err = ErrLastStaff
+	}
+	return err
 }
 
 // set applies a value that was given and notes the field's name in the entry
@@ -270,8 +177,11 @@ func (t *tx) set(field *string, to *string, name string) {
 	}
 }
 
-// deleteAccount hides an account and ends its sessions and assignments.
+// deleteAccount hides an account and ends its sessions, assignments and tokens.
 func (t *tx) deleteAccount(a *account) error {
+	if err := t.keepStaff(a); err != nil {
+		return err
+	}
 	if err := t.touchPartners(a.id); err != nil {
 		return err
 	}
@@ -280,6 +190,11 @@ func (t *tx) deleteAccount(a *account) error {
 	}
 	if _, err := t.endSessions(a.id); err != nil {
 		return err
+	}
+	for _, statement := range []string{`DELETE FROM one_use WHERE account_id = $1`, `DELETE FROM invitations WHERE account_id = $1`} {
+		if _, err := t.exec(statement, a.id); err != nil {
+			return err
+		}
 	}
 	_, err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, t.at(), a.id)
 	t.entry.version = a.version

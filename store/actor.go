@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 )
 
 // Actor is who asks, as far as the caller could prove it without the database:
@@ -95,10 +96,18 @@ func (t *tx) begin(a Actor, action Action, object string) error {
 	if err != nil {
 		return err
 	}
+	if who.account != nil && t.s.wantsOTP(who.account) && !withoutOTP[action] {
+		return ErrOTPSetup
+	}
 	if !conceivable(who.role, action) {
 		return ErrForbidden
 	}
 	return nil
+}
+
+// wantsOTP tells whether an account must have a second factor and has none.
+func (s *Store) wantsOTP(a *account) bool {
+	return !a.otpOn && slices.Contains(s.options.RequireOTP, a.role)
 }
 
 // refuse makes the failing action leave its entry in the trail.
@@ -114,10 +123,10 @@ func (t *tx) admit(a Actor) (caller, error) {
 		return caller{role: Nobody}, nil
 	}
 	who := caller{id: a.Account, role: Nobody, session: a.Session}
-	var ended, expires Instant
-	own, err := t.scanAccountAnd(t.row(`SELECT `+accountColumns+`, COALESCE(s.ended_at, ''), s.expires_at
+	var ended, expires, renewed Instant
+	own, err := t.scanAccountAnd(t.row(`SELECT `+accountColumns+`, COALESCE(s.ended_at, ''), s.expires_at, s.refresh_issued_at
 		FROM sessions s JOIN accounts a ON a.id = s.account_id
-		WHERE s.id = $1 AND s.account_id = $2`, a.Session, a.Account), &ended, &expires)
+		WHERE s.id = $1 AND s.account_id = $2`, a.Session, a.Account), &ended, &expires, &renewed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return who, ErrSession
 	}
@@ -125,7 +134,7 @@ func (t *tx) admit(a Actor) (caller, error) {
 		return who, t.sealed(err, "account", a.Account)
 	}
 	who.role, who.account = own.role, own
-	if !own.active || own.deletedAt != "" || ended != "" || expires <= t.at() {
+	if t.isOver(own, ended, expires, renewed) {
 		return who, ErrSession
 	}
 	return who, nil

@@ -132,7 +132,8 @@ func (t *tx) pair(patient, doctor string) error {
 	if err != nil {
 		return err
 	}
-	return t.queueMail(doctor, MailAssigned)
+	_, err = t.queueMail(doctor, MailAssigned)
+	return err
 }
 
 func (t *tx) unpair(patient, doctor string) error {

@@ -56,7 +56,7 @@ func acknowledge(what, id string) { os.Stdout.WriteString(what + " " + id + "\n"
 // killed. Each id is told once the store has answered.
 func writeForEver(s *store.Store) error {
 	ctx := context.Background()
-	c, err := s.Credentials(ctx, "doc")
+	c, err := s.BeginSignIn(ctx, store.Actor{}, "doc", store.Device{})
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,11 @@ func writeOnce(ctx context.Context, s *store.Store, name, doctor string) error {
 		return err
 	}
 	acknowledge("patient", pat.ID)
-	c, err := s.Credentials(ctx, name)
+	c, err := s.BeginSignIn(ctx, store.Actor{}, name, store.Device{})
 	if err != nil {
 		return err
 	}
-	g, err := s.SignIn(ctx, store.Actor{}, c, true, "")
+	g, err := s.SignIn(ctx, store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
 		return err
 	}

@@ -81,11 +81,11 @@ func newBenchPractice(b *testing.B) benchPractice {
 	if _, err := s.CreatePatient(b.Context(), store.Actor{}, &store.PatientInput{User: user("pat")}); err != nil {
 		b.Fatal(err)
 	}
-	c, err := s.Credentials(b.Context(), "pat")
+	c, err := s.BeginSignIn(b.Context(), store.Actor{}, "pat", store.Device{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	g, err := s.SignIn(b.Context(), store.Actor{}, c, true, "")
+	g, err := s.SignIn(b.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type town struct {
 	note, noteGone                                           store.Note
 	ended                                                    store.Actor // a session that is over
 	grant                                                    store.Grant
+	owner                                                    owner
 }
 
 func newTown(t *testing.T) *town {
@@ -63,15 +64,16 @@ func newTown(t *testing.T) *town {
 	w.record, w.recordGone = p.record(w.pat, "zz-title"), p.record(w.pat, "zz-title")
 	w.note, w.noteGone = p.note(w.doc, w.record.ID, "zz-note"), p.note(w.doc, w.record.ID, "zz-note")
 
+	w.owner = w.newOwner()
 	w.ended = p.actor("zz-loner")
 	if err := p.EndSession(t.Context(), w.nobody, w.ended.Account, w.ended.Session); err != nil {
 		t.Fatalf("EndSession error = %v, want nil", err)
 	}
-	c, err := p.Credentials(t.Context(), "zz-loner")
+	c, err := p.BeginSignIn(t.Context(), store.Actor{}, "zz-loner", store.Device{})
 	if err != nil {
 		t.Fatalf("Credentials error = %v, want nil", err)
 	}
-	if w.grant, err = p.SignIn(t.Context(), w.nobody, c, true, ""); err != nil {
+	if w.grant, err = p.SignIn(t.Context(), w.nobody, c, store.SignInInput{Right: true}); err != nil {
 		t.Fatalf("SignIn error = %v, want nil", err)
 	}
 	return w
@@ -80,7 +82,7 @@ func newTown(t *testing.T) *town {
 // deeds are all actions, each done and refused.
 func (w *town) deeds() []deed {
 	var all []deed
-	for _, part := range [][]deed{w.readings(), w.creations(), w.changes(), w.signIns(), w.commands(), w.deletions()} {
+	for _, part := range [][]deed{w.readings(), w.creations(), w.changes(), w.signIns(), w.staffDeeds(), w.invitations(), w.resets(), w.ownDeeds(), w.commands(), w.deletions()} {
 		all = append(all, part...)
 	}
 	return all
@@ -212,8 +214,11 @@ func (w *town) creations() []deed {
 		n, err := w.CreateNote(ctx, a, &store.NoteInput{Text: ptr("zz-n"), Record: &w.record.ID})
 		return n.ID, err
 	}
-	createStaff := func(a store.Actor) (string, error) {
-		return w.CreateStaff(ctx, a, &store.StaffInput{User: user("zz-new-staff")})
+	createStaff := func(name string) func(store.Actor) (string, error) {
+		return func(a store.Actor) (string, error) {
+			m, err := w.CreateStaff(ctx, a, &store.StaffInput{User: user(name)})
+			return m.ID, err
+		}
 	}
 	one := []string{w.pat.Account}
 	past := ptr(store.InstantOf(w.clock.Now().Add(-time.Hour)))
@@ -230,8 +235,9 @@ func (w *town) creations() []deed {
 		{name: "a doctor creates a note", action: store.CreateNote, by: w.doc, role: store.DoctorRole, do: createNote, version: 1, touched: one},
 		{name: "another doctor creates a note", action: store.CreateNote, by: w.stranger, role: store.DoctorRole, do: createNote, touched: one, invalid: true, outcome: "not found"},
 		{name: "a patient creates a note", action: store.CreateNote, by: w.pat, role: store.PatientRole, do: createNote, err: store.ErrForbidden, outcome: "forbidden"},
-		{name: "the operator creates staff", action: store.CreateStaff, by: w.operator, role: store.Operator, do: createStaff, version: 1},
-		{name: "staff creates staff", action: store.CreateStaff, by: w.admin, role: store.Staff, do: createStaff, err: store.ErrForbidden, outcome: "forbidden"},
+		{name: "the operator creates staff", action: store.CreateStaff, by: w.operator, role: store.Operator, do: createStaff("zz-new-staff"), version: 1},
+		{name: "staff creates staff", action: store.CreateStaff, by: w.admin, role: store.Staff, do: createStaff("zz-new-staff2"), version: 1},
+		{name: "a doctor creates staff", action: store.CreateStaff, by: w.doc, role: store.DoctorRole, do: createStaff("zz-new-staff3"), err: store.ErrForbidden, outcome: "forbidden"},
 	}
 }
 
@@ -293,7 +299,7 @@ func (w *town) signIns() []deed {
 	signIn := func(right bool, newHash string) func(store.Actor) (string, error) {
 		return func(a store.Actor) (string, error) {
 			c := store.Credentials{Account: w.pat2.Account, Hash: "hash of zz-pat2"}
-			_, err := w.SignIn(ctx, a, c, right, newHash)
+			_, err := w.SignIn(ctx, a, c, store.SignInInput{Right: right, NewHash: newHash})
 			return w.pat2.Account, err
 		}
 	}
@@ -311,7 +317,7 @@ func (w *town) signIns() []deed {
 		{name: "somebody signs in with a wrong password", action: store.SignIn, by: w.nobody, role: store.Nobody, do: signIn(false, ""), err: store.ErrCredentials, outcome: "wrong credentials"},
 		{name: "nobody known signs in", action: store.SignIn, by: w.nobody, role: store.Nobody,
 			do: func(a store.Actor) (string, error) {
-				_, err := w.SignIn(ctx, a, store.Credentials{}, true, "")
+				_, err := w.SignIn(ctx, a, store.Credentials{}, store.SignInInput{Right: true})
 				return "", err
 			}, err: store.ErrCredentials, outcome: "wrong credentials"},
 		{name: "a session is refreshed", action: store.RefreshSession, by: w.nobody, role: store.PatientRole, do: refresh(g.Session, g.Refresh), account: g.Account, session: g.Session},

@@ -13,6 +13,7 @@ type Doctor struct {
 	License        string
 	Verified       bool
 	Patients       []string // ids; for the doctor itself and staff
+	Active         *bool    // may sign in; only for staff, else nil
 	Version        string
 }
 
@@ -36,7 +37,7 @@ func (t *tx) intimate(own *account) bool {
 func (t *tx) doctor(own *account, patients []string) Doctor {
 	d := Doctor{
 		ID: own.id, User: own.user, Specialization: own.specialization, License: own.license, Verified: own.verified,
-		Patients: orEmpty(patients), Version: t.doctorVersion(own),
+		Patients: orEmpty(patients), Active: t.shownActive(own), Version: t.doctorVersion(own),
 	}
 	if !t.intimate(own) {
 		d.User.Email, d.Patients = "", []string{}
@@ -163,7 +164,9 @@ func (s *Store) ChangeDoctor(ctx context.Context, a Actor, id string, match Matc
 			return in.Err
 		}
 		verified, patients := t.staffOnly(in)
-		t.changeUser(own, &in.User, &in.Problems)
+		if err := t.changeUser(own, &in.User, &in.Problems); err != nil {
+			return err
+		}
 		t.set(&own.specialization, in.Specialization, "specialization")
 		t.set(&own.license, in.License, "license_number")
 		if err := t.verify(own, verified); err != nil {

@@ -58,6 +58,10 @@ func (t *tx) erase(id, reason string) error {
 		`DELETE FROM assignments WHERE patient_id = $1`,
 		`DELETE FROM sessions WHERE account_id = $1`,
 		`DELETE FROM outbox WHERE account_id = $1`,
+		`DELETE FROM one_use WHERE account_id = $1`,
+		`DELETE FROM invitations WHERE account_id = $1`,
+		`DELETE FROM recovery_codes WHERE account_id = $1`,
+		`DELETE FROM limits WHERE account_id = $1`,
 		`DELETE FROM accounts WHERE id = $1`,
 	} {
 		if _, err := t.exec(statement, id); err != nil {

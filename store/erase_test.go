@@ -126,7 +126,8 @@ func TestErasePatient(t *testing.T) {
 	for _, marker := range []string{"the-one-who-leaves", "address of the", "title of the-one", "long description of", "note on the-one", "it asked for that in writing"} {
 		wantWithout(t, "a text", []byte(marker), disk)
 	}
-	for _, table := range []string{"accounts WHERE id", "records WHERE patient_id", "notes WHERE patient_id", "assignments WHERE patient_id", "sessions WHERE account_id", "outbox WHERE account_id"} {
+	for _, table := range []string{"accounts WHERE id", "records WHERE patient_id", "notes WHERE patient_id", "assignments WHERE patient_id", "sessions WHERE account_id", "outbox WHERE account_id",
+		"limits WHERE account_id", "one_use WHERE account_id", "recovery_codes WHERE account_id", "invitations WHERE account_id"} {
 		if n := p.count(`SELECT COUNT(*) FROM `+table+` = $1`, gone.Account); n != 0 {
 			t.Errorf("%d rows are left in %s", n, table)
 		}
@@ -143,7 +144,7 @@ func TestErasePatient(t *testing.T) {
 
 	_, err = p.Me(ctx, gone)
 	wantErr(t, "Me in a session of the erased", err, store.ErrSession)
-	if c, err := p.Credentials(ctx, "the-one-who-leaves"); c.Account != "" || err != nil {
+	if c, err := p.BeginSignIn(ctx, store.Actor{}, "the-one-who-leaves", store.Device{}); c.Account != "" || err != nil {
 		t.Errorf("Credentials of the erased = %q, %v, want none", c.Account, err)
 	}
 	_, err = p.Patient(ctx, admin, gone.Account)

@@ -12,6 +12,12 @@ var (
 	ErrPrecondition = errors.New("object has another version") // If-Match names another version
 	ErrCredentials  = errors.New("no active account with those credentials")
 	ErrToken        = errors.New("refresh token is not good")
+	ErrOTPRequired  = errors.New("one-time code is required")          // the password was right
+	ErrOTP          = errors.New("one-time code is not right")         // at sign-in
+	ErrOTPSetup     = errors.New("second factor must be set up first") // Options.RequireOTP
+	ErrOTPOn        = errors.New("second factor is on already")
+	ErrOneUse       = errors.New("token is not good")         // of a reset or an invitation: used, void, too old
+	ErrLastStaff    = errors.New("last active staff account") // stays, but for the operator
 	ErrUnavailable  = errors.New("database is not available") // overloaded, locked, full, away: try again
 	ErrPanic        = errors.New("panic")                     // a fault of the service, which was logged with its stack
 )
@@ -29,6 +35,12 @@ var refusals = []struct {
 	{ErrPrecondition, "precondition failed"},
 	{ErrCredentials, "wrong credentials"},
 	{ErrToken, "bad token"},
+	{ErrOTPRequired, "otp required"},
+	{ErrOTP, "wrong otp"},
+	{ErrOTPSetup, "otp setup required"},
+	{ErrOTPOn, "otp is on"},
+	{ErrOneUse, "bad token"},
+	{ErrLastStaff, "last staff"},
 }
 
 func refusal(err error) (Outcome, bool) {

@@ -29,7 +29,7 @@ type keyring struct {
 	data map[string]sealer
 
 	trail   []byte // MACs of the audit trail
-	names   []byte // hashes of user names
+	names   []byte // hashes of user names and other things looked up; tokens for one use
 	general sealer // what belongs to nobody
 }
 
@@ -139,6 +139,33 @@ func (k *keyring) unwrap(owner, dataKeyID string, wrapped []byte) ([]byte, error
 func (k *keyring) nameHash(username string) []byte {
 	mac := hmac.New(sha256.New, k.names)
 	mac.Write([]byte(strings.Map(foldRune, username)))
+	return mac.Sum(nil)
+}
+
+// nameHashOf is what is stored of an account's name. One that was invited and
+// has no name yet has a hash that is no name's.
+func (k *keyring) nameHashOf(a *account) []byte {
+	if a.user.Username == "" {
+		return k.hash("invited", a.id)
+	}
+	return k.nameHash(a.user.Username)
+}
+
+// emailHash is how an e-mail address is looked up; nil for none.
+func (k *keyring) emailHash(address string) []byte {
+	if address == "" {
+		return nil
+	}
+	return k.hash("email", strings.Map(foldRune, address))
+}
+
+// hash is a keyed hash of values of one kind. It is the hash of no user name:
+// folded names have no small Latin letters, and what is hashed here begins with
+// some.
+func (k *keyring) hash(kind string, values ...string) []byte {
+	mac := hmac.New(sha256.New, k.names)
+	mac.Write([]byte("healthrecords "))
+	mac.Write(pack(append([]string{kind}, values...)...))
 	return mac.Sum(nil)
 }
 

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -50,6 +51,35 @@ func (t *tx) applySteps(numbers []int) error {
 			return fmt.Errorf("schema step %d: %w", n, err)
 		}
 		if _, err := t.exec(`INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)`, n, t.at()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emailHashStep is the step that made the column for the hashes of addresses.
+const emailHashStep = 2
+
+// hashEmails fills in the hashes of the addresses of accounts from before there
+// were any. An account that does not open is left without.
+func (t *tx) hashEmails() error {
+	rows, err := t.rows(`SELECT id FROM accounts ORDER BY id`)
+	if err != nil {
+		return err
+	}
+	ids, err := collect(rows, scanText)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		a, err := t.account(id)
+		if errors.Is(err, errSealed) {
+			continue // which the log has
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`UPDATE accounts SET email_hash = $1 WHERE id = $2`, t.s.keys.emailHash(a.user.Email), id); err != nil {
 			return err
 		}
 	}

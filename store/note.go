@@ -45,7 +45,7 @@ type note struct {
 }
 
 const noteColumns = `n.id, n.record_id, n.patient_id, n.doctor_id, n.content, n.version, n.created_at, n.updated_at, COALESCE(n.deleted_at, ''),
-	p.data_key_id, p.wrapped_key, d.role, d.active, d.verified, d.data_key_id, d.wrapped_key, d.profile, d.version, d.renamed`
+	p.data_key_id, p.wrapped_key, d.role, d.active, d.verified, d.otp_on, d.data_key_id, d.wrapped_key, d.profile, d.version, d.renamed`
 
 const noteTables = ` FROM notes n JOIN accounts p ON p.id = n.patient_id JOIN accounts d ON d.id = n.doctor_id`
 
@@ -56,7 +56,7 @@ func (t *tx) scanNote(row rowScanner) (*note, error) {
 	var profileVersion int
 	var is standing
 	err := row.Scan(&n.ID, &n.Record, &n.patient, &n.Doctor, &content, &n.version, &n.Date, &n.Updated, &n.deleted,
-		&patientDataKey, &patientKey, &is.role, &is.active, &is.verified, &doctorDataKey, &doctorKey, &profile, &profileVersion, &n.renamed)
+		&patientDataKey, &patientKey, &is.role, &is.active, &is.verified, &is.otpOn, &doctorDataKey, &doctorKey, &profile, &profileVersion, &n.renamed)
 	if err != nil {
 		return nil, err
 	}

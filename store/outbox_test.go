@@ -310,9 +310,12 @@ func TestMailGoesToTheAddressOfNow(t *testing.T) {
 	if err := w.DeleteDoctor(ctx, w.doc2, w.doc2.Account, nil); err != nil {
 		t.Fatalf("DeleteDoctor error = %v, want nil", err)
 	}
-	mails := w.wantMail(t, "afterwards", w.doc.Account, w.doc2.Account)
+	mails := w.wantMail(t, "afterwards", w.doc.Account, w.doc2.Account, w.doc.Account)
 	if mails[0].To != "new@example.test" || mails[1].To != "" {
 		t.Error("ClaimMail gives addresses of before, want the new one and none")
+	}
+	if mails[2].Kind != store.MailEmail || mails[2].To != "doc@example.test" {
+		t.Errorf("the mail about the new address has kind %q, or goes elsewhere than to the old one", mails[2].Kind)
 	}
 	for _, row := range w.rows(`SELECT * FROM outbox`) {
 		for _, text := range row {

@@ -10,6 +10,7 @@ type Patient struct {
 	Phone       string
 	Address     string
 	Doctors     []string // ids of the verified doctors assigned now
+	Active      *bool    // may sign in; only for staff, else nil
 	Version     string
 }
 
@@ -23,11 +24,19 @@ type PatientInput struct {
 	Doctors     *[]string
 }
 
-func (a *account) patient(doctors []string) Patient {
+func (t *tx) patient(a *account, doctors []string) Patient {
 	return Patient{
 		ID: a.id, User: a.user, DateOfBirth: a.dateOfBirth, Phone: a.phone, Address: a.address,
-		Doctors: orEmpty(doctors), Version: versionTag(a.version+a.paired, 0),
+		Doctors: orEmpty(doctors), Active: t.shownActive(a), Version: versionTag(a.version+a.paired, 0),
 	}
+}
+
+// shownActive tells staff whether an account may sign in, and others nothing.
+func (t *tx) shownActive(a *account) *bool {
+	if t.who.role != Staff {
+		return nil
+	}
+	return &a.active
 }
 
 func orEmpty(ids []string) []string {
@@ -87,7 +96,7 @@ func (t *tx) reachPatient(id string) (*account, error) {
 
 func (t *tx) showPatient(own *account) (Patient, error) {
 	doctors, err := t.partners(PatientRole, own.id)
-	return own.patient(doctors[own.id]), err
+	return t.patient(own, doctors[own.id]), err
 }
 
 // Patients lists the patients that the caller may read, newest first.
@@ -124,7 +133,7 @@ func (t *tx) patients(p Paging, narrow func(*statement)) (Page[Patient], error) 
 	doctors, err := t.partners(PatientRole, accountIDs(accounts.Items)...)
 	return pageOf(accounts, func(a *account) Patient {
 		t.concerns(a.id)
-		return a.patient(doctors[a.id])
+		return t.patient(a, doctors[a.id])
 	}), err
 }
 
@@ -142,7 +151,9 @@ func (s *Store) ChangePatient(ctx context.Context, a Actor, id string, match Mat
 		if in.Err != nil {
 			return in.Err
 		}
-		t.changeUser(own, &in.User, &in.Problems)
+		if err := t.changeUser(own, &in.User, &in.Problems); err != nil {
+			return err
+		}
 		t.set(&own.dateOfBirth, in.DateOfBirth, "date_of_birth")
 		t.set(&own.phone, in.Phone, "phone_number")
 		t.set(&own.address, in.Address, "address")

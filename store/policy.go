@@ -60,6 +60,30 @@ const (
 	ListEvents         Action = "audit.list"
 	ReadStatus         Action = "practice.status"
 	EndSessions        Action = "account.end-sessions"
+
+	ListStaff          Action = "staff.list"
+	ReadStaff          Action = "staff.read"
+	ChangeStaff        Action = "staff.change"
+	DeleteStaff        Action = "staff.delete"
+	Invite             Action = "invitation.create"
+	ListInvitations    Action = "invitation.list"
+	ReadInvitation     Action = "invitation.read"
+	ResendInvitation   Action = "invitation.resend"
+	WithdrawInvitation Action = "invitation.withdraw"
+	AcceptInvitation   Action = "invitation.accept"
+	RequestReset       Action = "reset.request"
+	ConfirmReset       Action = "reset.confirm"
+	NewReset           Action = "account.reset"
+	Unlock             Action = "account.unlock"
+	ResetOTP           Action = "account.otp-off"
+	ChangePassword     Action = "self.password"
+	ReadOTP            Action = "self.otp"
+	BeginOTP           Action = "self.otp-begin"
+	ConfirmOTP         Action = "self.otp-on"
+	EndOTP             Action = "self.otp-off"
+	ListMySessions     Action = "self.sessions"
+	EndMySession       Action = "self.end-session"
+	EndOtherSessions   Action = "self.end-other-sessions"
 )
 
 // Tie is how the actor stands to the object of an action, as a set.
@@ -75,12 +99,14 @@ const (
 	anyone   Tie = 0
 )
 
-// policy lists who may do what: a role, and all the ties it needs. What does
-// not stand here is not allowed.
-var policy = map[Action][]struct {
+// rule lets a role with all these ties do something.
+type rule struct {
 	role Role
 	tie  Tie
-}{
+}
+
+// policy lists who may do what. What does not stand here is not allowed.
+var policy = map[Action][]rule{
 	ListPatients:  {{PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}}, // each sees those it may read
 	CreatePatient: {{Nobody, anyone}, {Staff, anyone}},
 	ReadPatient:   {{PatientRole, Own}, {DoctorRole, Treating}, {Staff, anyone}},
@@ -115,12 +141,12 @@ var policy = map[Action][]struct {
 	ListEvents:    {{Staff, anyone}},
 	ReadStatus:    {{Staff, anyone}},
 
-	ReadSelf:       {{PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}},
+	ReadSelf:       everyone,
 	CheckSession:   {{Nobody, anyone}, {PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}},
 	SignIn:         {{Nobody, anyone}},
 	RefreshSession: {{Nobody, anyone}},
 	EndSession:     {{Nobody, anyone}},
-	CreateStaff:    {{Operator, anyone}},
+	CreateStaff:    {{Operator, anyone}, {Staff, anyone}},
 	SetActive:      {{Operator, anyone}},
 	ListSessions:   {{Operator, anyone}},
 	RotateKeys:     {{Operator, anyone}},
@@ -129,6 +155,43 @@ var policy = map[Action][]struct {
 	RestoreBackup:  {{Operator, anyone}},
 	ExportTrail:    {{Operator, anyone}},
 	EndSessions:    {{Operator, anyone}},
+
+	ListStaff:   {{Staff, anyone}},
+	ReadStaff:   {{Staff, anyone}},
+	ChangeStaff: {{Staff, anyone}},
+	DeleteStaff: {{Staff, anyone}},
+
+	Invite:             {{Staff, anyone}},
+	ListInvitations:    {{Staff, anyone}},
+	ReadInvitation:     {{Staff, anyone}},
+	ResendInvitation:   {{Staff, anyone}},
+	WithdrawInvitation: {{Staff, anyone}},
+	AcceptInvitation:   {{Nobody, anyone}},
+
+	RequestReset: {{Nobody, anyone}},
+	ConfirmReset: {{Nobody, anyone}},
+	NewReset:     {{Operator, anyone}},
+	Unlock:       {{Operator, anyone}},
+	ResetOTP:     {{Operator, anyone}},
+
+	ChangePassword:   everyone,
+	ReadOTP:          everyone,
+	BeginOTP:         everyone,
+	ConfirmOTP:       everyone,
+	EndOTP:           everyone,
+	ListMySessions:   everyone,
+	EndMySession:     everyone,
+	EndOtherSessions: everyone,
+}
+
+// everyone signed in may do what is about its own account alone.
+var everyone = []rule{{PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}}
+
+// withoutOTP are the actions for which nobody needs a second factor: those
+// about the own account, which lead to one.
+var withoutOTP = map[Action]bool{
+	ReadSelf: true, CheckSession: true, ChangePassword: true, ReadOTP: true, BeginOTP: true, ConfirmOTP: true, EndOTP: true,
+	ListMySessions: true, EndMySession: true, EndOtherSessions: true,
 }
 
 // Allowed is the policy: whether someone of this role, tied like this to the

@@ -11,6 +11,16 @@ func (s *Store) MayRegister(ctx context.Context, a Actor, action Action) error {
 	return s.peek(ctx, a, action, (*tx).openForRegistration)
 }
 
+// BeginRegistration counts a registration from the address of who has no
+// account yet, before a password is hashed for it. It returns [Throttled] when
+// there were too many.
+func (s *Store) BeginRegistration(ctx context.Context, a Actor) error {
+	if a.Account != "" || a.operator {
+		return nil
+	}
+	return s.admitFrom(ctx, a, registrations)
+}
+
 func (t *tx) openForRegistration() error {
 	if t.who.role == Nobody && t.s.options.RegistrationClosed {
 		return ErrClosed

@@ -54,7 +54,7 @@ type record struct {
 }
 
 const recordColumns = `r.id, r.patient_id, r.author_id, r.date, r.content, r.version, r.noted, r.created_at, r.updated_at, COALESCE(r.deleted_at, ''),
-	p.data_key_id, p.wrapped_key, w.role, w.active, w.verified, w.data_key_id, w.wrapped_key, w.profile, w.version, w.renamed`
+	p.data_key_id, p.wrapped_key, w.role, w.active, w.verified, w.otp_on, w.data_key_id, w.wrapped_key, w.profile, w.version, w.renamed`
 
 const recordTables = ` FROM records r JOIN accounts p ON p.id = r.patient_id JOIN accounts w ON w.id = r.author_id`
 
@@ -65,7 +65,7 @@ func (t *tx) scanRecord(row rowScanner) (*record, error) {
 	var profileVersion int
 	var is standing
 	err := row.Scan(&r.ID, &r.Patient, &r.Author.ID, &r.Date, &content, &r.version, &r.noted, &r.Created, &r.Updated, &r.deleted,
-		&patientDataKey, &patientKey, &is.role, &is.active, &is.verified, &authorDataKey, &authorKey, &profile, &profileVersion, &r.renamed)
+		&patientDataKey, &patientKey, &is.role, &is.active, &is.verified, &is.otpOn, &authorDataKey, &authorKey, &profile, &profileVersion, &r.renamed)
 	if err != nil {
 		return nil, err
 	}

@@ -254,7 +254,7 @@ func TestStoreWithoutTheNewKey(t *testing.T) {
 	if err := old.Ready(t.Context()); err == nil || err.Error() != "keys" {
 		t.Errorf("Ready error = %v, want keys", err)
 	}
-	if c, err := p.Credentials(t.Context(), "new"); c.Account != "" || err != nil {
+	if c, err := p.BeginSignIn(t.Context(), store.Actor{}, "new", store.Device{}); c.Account != "" || err != nil {
 		t.Errorf("Credentials of who could not register = %q, %v, want none", c.Account, err)
 	}
 	if _, err := p.RotateKeys(t.Context(), operator); err != nil {

@@ -174,3 +174,58 @@ CREATE TABLE milestones (
     name TEXT PRIMARY KEY, -- backup, ready
     at   TEXT NOT NULL
 );
+
+-- step 2
+
+-- The second factor. That it is on lies open beside role and standing, and the
+-- seal of the profile is bound to it.
+ALTER TABLE accounts ADD COLUMN otp_on INTEGER NOT NULL DEFAULT 0 CHECK (otp_on IN (0, 1));
+ALTER TABLE accounts ADD COLUMN otp BYTEA; -- sealed: the secret, confirmed or not; null when there is none
+ALTER TABLE accounts ADD COLUMN otp_step INTEGER NOT NULL DEFAULT 0; -- of the last code that was used
+ALTER TABLE accounts ADD COLUMN email_hash BYTEA; -- keyed hash of the folded address; null when there is none
+ALTER TABLE accounts ADD COLUMN devices_since TEXT NOT NULL DEFAULT ''; -- proofs of devices from before do not count
+CREATE INDEX accounts_by_email ON accounts (email_hash) WHERE email_hash IS NOT NULL;
+
+CREATE TABLE recovery_codes (
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    hash       BYTEA NOT NULL, -- keyed; a used code is gone
+    PRIMARY KEY (account_id, hash)
+);
+
+-- Where a session was opened, and by what program, as that calls itself.
+ALTER TABLE sessions ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE sessions ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+CREATE INDEX sessions_over ON sessions (COALESCE(ended_at, expires_at));
+
+-- Attempts, by who makes them or whom they are aimed at.
+CREATE TABLE limits (
+    subject    BYTEA PRIMARY KEY, -- keyed hash of kind and value
+    account_id TEXT REFERENCES accounts (id), -- that it is aimed at, when there is one
+    failures   INTEGER NOT NULL, -- without a success between them
+    recent     INTEGER NOT NULL, -- those without a quiet day between them
+    at         TEXT NOT NULL -- of the last attempt; of a rate: until when it is used up
+);
+CREATE INDEX limits_by_account ON limits (account_id) WHERE account_id IS NOT NULL;
+CREATE INDEX limits_of_nobody ON limits (at) WHERE account_id IS NULL;
+
+-- Tokens that are good once, for a new password or an invitation.
+CREATE TABLE one_use (
+    id         TEXT PRIMARY KEY, -- the mail's that carries it; of no use without the key
+    hash       BYTEA NOT NULL UNIQUE, -- SHA-256 of the token
+    account_id TEXT NOT NULL REFERENCES accounts (id),
+    kind       TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+CREATE INDEX one_use_by_account ON one_use (account_id);
+CREATE INDEX one_use_over ON one_use (expires_at);
+
+-- Accounts that staff made and whose owners have not yet accepted.
+CREATE TABLE invitations (
+    account_id TEXT PRIMARY KEY REFERENCES accounts (id),
+    created_at TEXT NOT NULL,
+    expires_at TEXT NOT NULL
+);
+
+-- Where a mail goes that does not go to the account's address of today.
+ALTER TABLE outbox ADD COLUMN recipient BYTEA; -- sealed; null once the mail is done
+CREATE INDEX outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;

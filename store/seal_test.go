@@ -333,9 +333,9 @@ func TestBentAccountDoesNotOpen(t *testing.T) {
 			wantSealed(t, "Patient", err)
 			_, err = w.ChangePatient(ctx, w.admin, w.pat.Account, nil, &store.PatientInput{Phone: ptr("3")})
 			wantSealed(t, "ChangePatient", err)
-			_, err = w.Credentials(ctx, "pat")
+			_, err = w.BeginSignIn(ctx, store.Actor{}, "pat", store.Device{})
 			wantSealed(t, "Credentials", err)
-			_, err = w.SignIn(ctx, store.Actor{}, store.Credentials{Account: w.pat.Account}, true, "another hash")
+			_, err = w.SignIn(ctx, store.Actor{}, store.Credentials{Account: w.pat.Account, Hash: "hash of pat"}, store.SignInInput{Right: true, NewHash: "another hash"})
 			wantSealed(t, "SignIn", err)
 			wantSealed(t, "SetActive", w.SetActive(ctx, store.Command("test"), "pat", false))
 			if w.dump("accounts") != bent {

@@ -4,26 +4,21 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // reuseWindow is how long a refresh token that was used gives the same
 // successor once more: two tabs that renew at once, an answer that was lost.
 const reuseWindow = 10 * time.Second
 
-// Credentials are what a sign-in is checked against. The zero Credentials are
-// those of nobody.
-type Credentials struct {
-	Account string
-	Hash    string // PHC string of the password
-
-	patient bool
-}
-
 // Grant is what tokens are made of: the session, and its one good refresh
 // token. Instants are whole seconds, as tokens have them.
 type Grant struct {
 	Account, Session string
+	DeviceID         string // for a proof of the device, issued now; "" when none is wanted
 	Refresh          string // the refresh token's id
 	RefreshIssued    time.Time
 	RefreshExpires   time.Time
@@ -31,94 +26,67 @@ type Grant struct {
 	Now              time.Time
 }
 
-// Credentials returns what is stored for a user name, or the zero Credentials
-// when nobody has that name. It tells nothing else of the account.
-func (s *Store) Credentials(ctx context.Context, username string) (Credentials, error) {
-	var c Credentials
-	err := s.write(ctx, func(t *tx) (err error) {
-		c, err = t.credentials(`a.name_hash = $1`, s.keys.nameHash(username))
-		return err
-	})
-	return c, err
-}
+// maxSessions is how many live sessions an account may have.
+const maxSessions = 20
 
-// OwnCredentials returns what is stored for the actor itself when it may do the
-// action, a change of a profile, on the profile with this id, and that is its
-// own; the zero Credentials when it is another's. Its errors are those of the
-// action.
-func (s *Store) OwnCredentials(ctx context.Context, a Actor, action Action, id string) (Credentials, error) {
-	var c Credentials
-	err := s.peek(ctx, a, action, func(t *tx) error {
-		if isID(id) {
-			t.entry.object = id
-		}
-		reach := t.reachPatient
-		if action == ChangeDoctor {
-			reach = t.reachDoctor
-		}
-		own, err := reach(id)
-		if err == nil && own.id == t.who.id {
-			c = own.credentials()
-		}
-		return err
-	})
-	return c, err
-}
-
-func (a *account) credentials() Credentials {
-	return Credentials{Account: a.id, Hash: a.password, patient: a.role == PatientRole}
-}
-
-func (t *tx) credentials(where string, value any) (Credentials, error) {
-	a, err := t.scanAccount(t.row(`SELECT `+accountColumns+` FROM accounts a WHERE `+where, value))
-	if errors.Is(err, sql.ErrNoRows) {
-		return Credentials{}, nil
-	}
-	if err != nil {
-		return Credentials{}, err
-	}
-	return a.credentials(), nil
-}
-
-// SignIn opens a session when the password was right, the account is active
-// and its password is still the one that was checked; else it returns
-// ErrCredentials. A newer hash of the same password is stored when given.
-func (s *Store) SignIn(ctx context.Context, a Actor, c Credentials, right bool, newHash string) (Grant, error) {
-	var g Grant
-	err := s.act(ctx, a, SignIn, c.Account, func(t *tx) error {
-		if c.patient {
-			t.concerns(c.Account)
-		}
-		if !right || c.Account == "" {
-			return ErrCredentials
-		}
-		own, err := t.account(c.Account)
-		if err != nil {
-			return err
-		}
-		if !own.active || own.deletedAt != "" || own.password != c.Hash {
-			return ErrCredentials
-		}
-		t.entry.actor, t.entry.role = own.id, own.role
-		if newHash != "" {
-			own.password = newHash
-			if err := t.updateAccount(own); err != nil {
-				return err
-			}
-		}
-		g, err = t.openSession(own.id)
-		return err
-	})
-	return g, err
-}
-
-func (t *tx) openSession(account string) (Grant, error) {
-	x := session{id: t.s.NewID(), account: account, refreshID: t.s.NewID(), refreshIssued: t.second()}
+// openSession opens a session and ends the oldest when there are too many.
+func (t *tx) openSession(own *account, address, agent string) (Grant, error) {
+	x := session{id: t.s.NewID(), account: own.id, refreshID: t.s.NewID(), refreshIssued: t.second()}
 	x.expires = InstantOf(x.refreshIssued.Add(t.s.options.SessionLifetime))
 	t.entry.session = x.id
-	_, err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, '', '')`, x.id, account, t.at(), x.expires, x.refreshID, InstantOf(x.refreshIssued))
-	return t.grant(x), err
+	_, err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at, address, agent)
+		VALUES ($1, $2, $3, $4, $5, $6, '', '', $7, $8)`,
+		x.id, own.id, t.at(), x.expires, x.refreshID, InstantOf(x.refreshIssued), address, agentText(agent))
+	if err != nil {
+		return Grant{}, err
+	}
+	live, err := t.liveSessions(own)
+	if err != nil {
+		return Grant{}, err
+	}
+	for _, surplus := range live[min(len(live), maxSessions):] {
+		if err := t.endSession(surplus.ID); err != nil {
+			return Grant{}, err
+		}
+	}
+	return t.grant(x), nil
+}
+
+// maxAgent is how many code points are kept of what a client calls itself.
+const maxAgent = 200
+
+func agentText(agent string) string {
+	text := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, agent))
+	return string(text[:min(len(text), maxAgent)])
+}
+
+// liveAt is the condition on sessions that are not over, with what it compares
+// them with: now, and the moment before which who did nothing since is idle.
+// A client in use renews its tokens every few minutes, so that the last renewal
+// is its last use.
+const liveAt = `ended_at IS NULL AND expires_at > $ AND refresh_issued_at > $`
+
+// idleSince is the last moment that is too long ago for a session without use
+// since; "" when sessions do not end by that.
+func (t *tx) idleSince(role Role) Instant {
+	idle := t.s.options.IdleOthers
+	if role == PatientRole {
+		idle = t.s.options.IdlePatients
+	}
+	if idle == 0 {
+		return ""
+	}
+	return InstantOf(t.now.Add(-idle))
+}
+
+// isOver tells whether a session of an account is over, or the account is.
+func (t *tx) isOver(own *account, ended, expires, renewed Instant) bool {
+	return !own.active || own.deletedAt != "" || ended != "" || expires <= t.at() || renewed <= t.idleSince(own.role)
 }
 
 // second is the moment of the action in whole seconds, as tokens tell it.
@@ -130,7 +98,10 @@ func (t *tx) grant(x session) Grant {
 	if expires.After(end) {
 		expires = end
 	}
-	return Grant{x.account, x.id, x.refreshID, x.refreshIssued, expires, end, t.now}
+	return Grant{
+		Account: x.account, Session: x.id, Refresh: x.refreshID, RefreshIssued: x.refreshIssued,
+		RefreshExpires: expires, SessionExpires: end, Now: t.now,
+	}
 }
 
 // session is a row of the table, as far as tokens are concerned.
@@ -160,7 +131,7 @@ func (t *tx) session(id, account string) (session, error) {
 		return x, t.sealed(err, "account", account)
 	}
 	x.refreshIssued = issued.Time()
-	x.live = own.active && own.deletedAt == "" && x.ended == "" && x.expires > t.at()
+	x.live = !t.isOver(own, x.ended, x.expires, issued)
 	t.entry.actor, t.entry.role, t.entry.session = account, own.role, id
 	return x, nil
 }

@@ -13,7 +13,7 @@ func TestRepeatWindowStaysClosedWhenTheClockGoesBack(t *testing.T) {
 	p := newPractice(t)
 	ctx := t.Context()
 	p.patient("pat")
-	c, err := p.Credentials(ctx, "pat")
+	c, err := p.BeginSignIn(ctx, store.Actor{}, "pat", store.Device{})
 	if err != nil {
 		t.Fatalf("Credentials error = %v, want nil", err)
 	}
@@ -26,7 +26,7 @@ func TestRepeatWindowStaysClosedWhenTheClockGoesBack(t *testing.T) {
 		{10*time.Second + time.Microsecond, store.ErrToken},
 		{time.Hour, store.ErrToken},
 	} {
-		first, err := p.SignIn(ctx, store.Actor{}, c, true, "")
+		first, err := p.SignIn(ctx, store.Actor{}, c, store.SignInInput{Right: true})
 		if err != nil {
 			t.Fatalf("SignIn error = %v, want nil", err)
 		}

@@ -1,31 +1,8 @@
 package store
 
-import (
-	"context"
-	"time"
-)
+import "context"
 
 // What an operator does to accounts from the command line.
-
-// StaffInput is what makes a staff account.
-type StaffInput struct {
-	Input
-	User UserInput
-}
-
-// CreateStaff makes a staff account and returns its id.
-func (s *Store) CreateStaff(ctx context.Context, a Actor, in *StaffInput) (string, error) {
-	var id string
-	err := s.act(ctx, a, CreateStaff, "", func(t *tx) error {
-		own, _, err := t.register(Staff, false, &in.Input, &in.User, "", nil)
-		if err != nil {
-			return err
-		}
-		id = own.id
-		return t.enrol(own, nil)
-	})
-	return id, err
-}
 
 // SetActive lets an account sign in, or keeps it from it and ends its sessions.
 // It returns ErrNotFound when nobody has that user name.
@@ -36,31 +13,20 @@ func (s *Store) SetActive(ctx context.Context, a Actor, username string, active 
 			return err
 		}
 		t.entry.version = own.version
-		if own.active != active {
-			own.active = active
-			t.entry.fields = append(t.entry.fields, "active")
-			if err := t.updateAccount(own); err != nil {
-				return err
-			}
+		if err := t.setActive(own, active); err != nil || len(t.entry.fields) == 0 {
+			return err
 		}
-		if !active {
-			_, err = t.endSessions(own.id)
-		}
-		return err
+		return t.updateAccount(own)
 	})
 }
 
 // named returns the living account with that user name, or ErrNotFound.
 func (t *tx) named(username string) (*account, error) {
-	c, err := t.credentials(`a.name_hash = $1`, t.s.keys.nameHash(username))
+	own, err := t.accountNamed(username)
 	if err != nil {
 		return nil, err
 	}
-	own, err := t.account(c.Account)
-	if err != nil {
-		return nil, err
-	}
-	if own.deletedAt != "" {
+	if own == nil || own.deletedAt != "" {
 		return nil, ErrNotFound
 	}
 	t.entry.object = own.id
@@ -68,13 +34,6 @@ func (t *tx) named(username string) (*account, error) {
 		t.concerns(own.id)
 	}
 	return own, nil
-}
-
-// Session is a session that is not over.
-type Session struct {
-	ID      string
-	Created time.Time
-	Expires time.Time
 }
 
 // Sessions returns the live sessions of an account, newest first.
@@ -85,17 +44,7 @@ func (s *Store) Sessions(ctx context.Context, a Actor, username string) ([]Sessi
 		if err != nil {
 			return err
 		}
-		rows, err := t.rows(`SELECT id, created_at, expires_at FROM sessions
-			WHERE account_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY id DESC`, own.id, t.at())
-		if err != nil {
-			return err
-		}
-		list, err = collect(rows, func(r rowScanner) (Session, error) {
-			var id string
-			var created, expires Instant
-			err := r.Scan(&id, &created, &expires)
-			return Session{id, created.Time(), expires.Time()}, err
-		})
+		list, err = t.liveSessions(own)
 		return err
 	})
 	return list, err
@@ -112,6 +61,34 @@ func (s *Store) EndSessions(ctx context.Context, a Actor, username string) (int,
 		return err
 	})
 	return int(ended), err
+}
+
+// Unlock sets all counts of failed attempts on an account back to nothing: its
+// password works again, at once. It returns ErrNotFound as SetActive does.
+func (s *Store) Unlock(ctx context.Context, a Actor, username string) error {
+	return s.act(ctx, a, Unlock, "", func(t *tx) error {
+		own, err := t.named(username)
+		if err != nil {
+			return err
+		}
+		return t.forgetFailures(own.id)
+	})
+}
+
+// ResetOTP takes the second factor, if there is one, from an account whose owner
+// has lost it and the recovery codes too. It returns ErrNotFound as SetActive does.
+func (s *Store) ResetOTP(ctx context.Context, a Actor, username string) error {
+	return s.act(ctx, a, ResetOTP, "", func(t *tx) error {
+		own, err := t.named(username)
+		if err != nil {
+			return err
+		}
+		t.entry.version = own.version
+		if !own.otpOn {
+			return nil
+		}
+		return t.dropOTP(own)
+	})
 }
 
 // HasStaff tells whether somebody runs the practice.

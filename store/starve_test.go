@@ -34,11 +34,11 @@ func limitFiles(size uint64) error {
 func starve(s *store.Store) error {
 	ctx := context.Background()
 	signal.Ignore(syscall.SIGXFSZ) // a write beyond the limit is an error instead
-	c, err := s.Credentials(ctx, "pat")
+	c, err := s.BeginSignIn(ctx, store.Actor{}, "pat", store.Device{})
 	if err != nil {
 		return err
 	}
-	g, err := s.SignIn(ctx, store.Actor{}, c, true, "")
+	g, err := s.SignIn(ctx, store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	RegistrationClosed bool                     // staff alone create accounts
 	SessionLifetime    time.Duration            // from sign-in to the absolute end; 720 h when zero
 	RefreshLifetime    time.Duration            // of one refresh token; 24 h when zero
+	IdlePatients       time.Duration            // without use, after which a patient's session is over; never when zero
+	IdleOthers         time.Duration            // likewise, of doctors and staff
+	RequireOTP         []Role                   // who needs a second factor for anything but what is its own
 	Now                func() time.Time         // time.Now when nil
 	Random             io.Reader                // crypto/rand when nil
 	Log                *slog.Logger             // slog.Default when nil
@@ -162,7 +165,13 @@ func (t *tx) prepare() error {
 	if err := t.checkDataKeys(t.s.keys); err != nil {
 		return err
 	}
-	return t.loadKeys(t.s.keys, slices.Contains(pending, 1))
+	if err := t.loadKeys(t.s.keys, slices.Contains(pending, 1)); err != nil {
+		return err
+	}
+	if slices.Contains(pending, emailHashStep) {
+		return t.hashEmails()
+	}
+	return nil
 }
 
 // Close finishes what was asked and closes the database.

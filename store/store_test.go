@@ -217,11 +217,11 @@ func user(name string) store.UserInput {
 // actor signs an account in.
 func (p *practice) actor(name string) store.Actor {
 	p.t.Helper()
-	c, err := p.Credentials(p.t.Context(), name)
+	c, err := p.BeginSignIn(p.t.Context(), store.Actor{}, name, store.Device{})
 	if err != nil {
 		p.t.Fatalf("Credentials error = %v, want nil", err)
 	}
-	g, err := p.SignIn(p.t.Context(), store.Actor{}, c, true, "")
+	g, err := p.SignIn(p.t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
 	if err != nil {
 		p.t.Fatalf("SignIn error = %v, want nil", err)
 	}

@@ -304,7 +304,7 @@ func TestNothingIsAnsweredWithoutAnEntry(t *testing.T) {
 			w := newTown(t)
 			w.exec(trigger)
 			tables := []string{"accounts", "sessions", "assignments", "records", "record_versions", "notes", "note_versions", "outbox", "audit",
-				"audit_patients", "erasures", "milestones", "data_keys", "service_keys"}
+				"audit_patients", "erasures", "milestones", "recovery_codes", "one_use", "invitations", "data_keys", "service_keys"}
 			before := w.dump(tables...)
 			for _, d := range w.deeds() {
 				_, err := d.do(d.by)

@@ -78,9 +78,9 @@ func newBookkeeping(t *testing.T) *bookkeeping {
 		t.Fatalf("Record of another patient: error = %v, want ErrNotFound", err)
 	}
 	ok(p.SetActive(ctx, store.Command("user"), "pat2", false))
-	c, err := p.Credentials(ctx, "doc")
+	c, err := p.BeginSignIn(ctx, store.Actor{}, "doc", store.Device{})
 	ok(err)
-	_, err = p.SignIn(ctx, store.Actor{}, c, true, "a newer hash")
+	_, err = p.SignIn(ctx, store.Actor{}, c, store.SignInInput{Right: true, NewHash: "a newer hash"})
 	ok(err)
 	list()
 	for range 5 {
@@ -587,7 +587,7 @@ func TestVerifyTrailFindsObjectsThatAreNotAsItSays(t *testing.T) {
 		}, 0, "the patient " + b.pat + " is said to be erased, and no entry did it"},
 		{"an erasure forgotten", []string{`DELETE FROM erasures`}, b.entry(t, `action = 'patient.erase'`), "the patient " + b.erased + " is not erased as this entry did it"},
 		{"an erased patient put back", []string{
-			`INSERT INTO accounts SELECT '` + b.erased + `', role, X'00', data_key_id, wrapped_key, profile, password, active, verified, version, paired, renamed, created_at, updated_at, NULL FROM accounts` + id(b.pat),
+			`INSERT INTO accounts SELECT '` + b.erased + `', role, X'00', data_key_id, wrapped_key, profile, password, active, verified, version, paired, renamed, created_at, updated_at, NULL, otp_on, otp, otp_step, email_hash, devices_since FROM accounts` + id(b.pat),
 		}, b.entry(t, `action = 'patient.erase'`), "the patient " + b.erased + " is not erased as this entry did it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

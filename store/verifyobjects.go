@@ -15,7 +15,7 @@ var kinds = []struct{ name, table, made, owner, deleted string }{
 	{"the note", "notes", `w.action LIKE 'note.%'`, "w.patient",
 		`w.object IN (o.id, o.record_id) AND w.action IN ('note.delete', 'record.delete')`},
 	{"the account", "accounts", `w.action NOT LIKE 'record.%' AND w.action NOT LIKE 'note.%'`, "w.object",
-		`w.object = o.id AND w.action IN ('patient.delete', 'doctor.delete')`},
+		`w.object = o.id AND w.action IN ('patient.delete', 'doctor.delete', 'staff.delete', 'invitation.withdraw')`},
 }
 
 // check finds what is not as the trail says: an object, and the first entry

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"strconv"
+)
+
+// account is a row of the table and what is sealed in it.
+type account struct {
+	id string
+	standing
+	version   int
+	paired    int
+	renamed   int
+	createdAt Instant
+	deletedAt Instant
+
+	key          sealer
+	rawKey       []byte // only while the account is new, see isNew
+	password     string // the PHC string; "" until an invitation is accepted
+	otpSecret    string // the second factor's secret, 20 bytes; "" when there is none
+	user         User
+	devicesSince Instant // proofs of devices from before do not count
+	formerEmail  string  // the address that this very action changes
+	// Of a patient.
+	dateOfBirth, phone, address string
+	// Of a doctor.
+	specialization, license string
+}
+
+// isNew tells whether the account was made by this very action.
+func (a *account) isNew() bool { return a.rawKey != nil }
+
+// standing is what an account is allowed to be. It lies open in the row, for
+// queries, and the seal of the profile is bound to it: who writes into the file
+// cannot make somebody staff, nor turn a second factor off.
+type standing struct {
+	role     Role
+	active   bool
+	verified bool
+	otpOn    bool // the second factor is on
+}
+
+const accountColumns = `a.id, a.role, a.active, a.verified, a.otp_on, a.version, a.paired, a.renamed,
+	a.created_at, COALESCE(a.deleted_at, ''), a.devices_since, a.data_key_id, a.wrapped_key, a.profile, a.password, a.otp`
+
+func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccountAnd(row) }
+
+// scanAccountAnd scans a row that has more columns behind the account's.
+func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
+	a := new(account)
+	var dataKey string
+	var wrapped, profile, password, otp []byte
+	err := row.Scan(append([]any{&a.id, &a.role, &a.active, &a.verified, &a.otpOn, &a.version, &a.paired, &a.renamed,
+		&a.createdAt, &a.deletedAt, &a.devicesSince, &dataKey, &wrapped, &profile, &password, &otp}, more...)...)
+	if err != nil {
+		return nil, err
+	}
+	if a.key, err = t.key(a.id, dataKey, wrapped); err != nil {
+		return nil, err
+	}
+	return a, a.open(profile, password, otp)
+}
+
+// open opens what is sealed in the row.
+func (a *account) open(profile, password, otp []byte) error {
+	v, err := openProfile(a.key, a.id, a.version, a.standing, profile)
+	if err != nil {
+		return err
+	}
+	a.user = User{v[0], v[1], v[2], v[3]}
+	a.dateOfBirth, a.phone, a.address, a.specialization, a.license = v[4], v[5], v[6], v[7], v[8]
+	p, err := a.key.open(place("accounts.password", a.id, a.version), password, 1)
+	if err != nil {
+		return err
+	}
+	a.password = p[0]
+	if otp == nil {
+		if a.otpOn {
+			return errSealed // the secret was taken out
+		}
+		return nil
+	}
+	o, err := a.key.open(place("accounts.otp", a.id, a.version), otp, 1)
+	if err != nil {
+		return err
+	}
+	a.otpSecret = o[0]
+	return nil
+}
+
+func openProfile(key sealer, id string, version int, s standing, profile []byte) ([]string, error) {
+	return key.open(profilePlace(id, version, s), profile, 9)
+}
+
+func profilePlace(id string, version int, s standing) []byte {
+	is := []string{string(s.role), strconv.FormatBool(s.active), strconv.FormatBool(s.verified)}
+	if s.otpOn { // only then, so that profiles sealed before there were second factors open
+		is = append(is, "otp")
+	}
+	return place("accounts.profile", id, version, is...)
+}
+
+func (a *account) sealedProfile() []byte {
+	return a.key.seal(profilePlace(a.id, a.version, a.standing), a.user.Username, a.user.Email, a.user.FirstName, a.user.LastName,
+		a.dateOfBirth, a.phone, a.address, a.specialization, a.license)
+}
+
+func (a *account) sealedPassword() []byte {
+	return a.key.seal(place("accounts.password", a.id, a.version), a.password)
+}
+
+// sealedOTP is nil when there is no secret.
+func (a *account) sealedOTP() []byte {
+	if a.otpSecret == "" {
+		return nil
+	}
+	return a.key.seal(place("accounts.otp", a.id, a.version), a.otpSecret)
+}
+
+// key opens an account's own key.
+func (t *tx) key(account, dataKeyID string, wrapped []byte) (sealer, error) {
+	if k, ok := t.keys[account]; ok {
+		return k, nil
+	}
+	key, err := t.s.keys.unwrap(account, dataKeyID, wrapped)
+	if err != nil {
+		return sealer{}, t.sealed(err, "account", account)
+	}
+	k, err := newSealer(key)
+	if t.keys == nil {
+		t.keys = make(map[string]sealer)
+	}
+	t.keys[account] = k
+	return k, err
+}
+
+// sealed tells the operator which row does not open.
+func (t *tx) sealed(err error, what, id string) error {
+	if errors.Is(err, errSealed) {
+		t.s.log.Error("a sealed value does not open: it was altered, or the data key is not its own; restore it from a backup", what, id)
+	}
+	return err
+}
+
+// nameOf returns the name of the account of a joined row, opening each
+// account's profile once in an action.
+func (t *tx) nameOf(id, dataKeyID string, wrapped, profile []byte, version int, s standing) (string, error) {
+	if name, ok := t.names[id]; ok {
+		return name, nil
+	}
+	key, err := t.key(id, dataKeyID, wrapped)
+	if err != nil {
+		return "", err
+	}
+	v, err := openProfile(key, id, version, s, profile)
+	if err != nil {
+		return "", t.sealed(err, "account", id)
+	}
+	if t.names == nil {
+		t.names = make(map[string]string)
+	}
+	t.names[id] = User{v[0], v[1], v[2], v[3]}.Name()
+	return t.names[id], nil
+}
+
+// account returns an account, deleted or not, or ErrNotFound.
+func (t *tx) account(id string) (*account, error) {
+	a, err := t.scanAccount(t.row(`SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotFound
+	}
+	return a, t.sealed(err, "account", id)
+}
+
+// living returns an account of that role that is not deleted, or ErrNotFound.
+func (t *tx) living(id string, role Role) (*account, error) {
+	if !isID(id) {
+		return nil, ErrNotFound
+	}
+	a, err := t.account(id)
+	if err == nil && (a.role != role || a.deletedAt != "") {
+		return nil, ErrNotFound
+	}
+	return a, err
+}
+
+func (t *tx) insertAccount(a *account) error {
+	dataKey, wrapped, err := t.wrap(a.id, a.rawKey)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`INSERT INTO accounts (id, role, name_hash, data_key_id, wrapped_key, profile, password,
+			active, verified, version, paired, renamed, created_at, updated_at, email_hash)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13)`,
+		a.id, a.role, t.s.keys.nameHashOf(a), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
+		a.active, a.verified, a.version, a.createdAt, a.createdAt, t.s.keys.emailHash(a.user.Email))
+	t.entry.object, t.entry.version = a.id, a.version
+	return err
+}
+
+// updateAccount stores a changed account as its next version, and tells a
+// former e-mail address of the change.
+func (t *tx) updateAccount(a *account) error {
+	a.version++
+	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
+			renamed = $6, updated_at = $7, otp_on = $8, otp = $9, email_hash = $10, devices_since = $11 WHERE id = $12`,
+		a.sealedProfile(), a.sealedPassword(), a.active, a.verified, a.version, a.renamed, t.at(),
+		a.otpOn, a.sealedOTP(), t.s.keys.emailHash(a.user.Email), a.devicesSince, a.id)
+	t.entry.version = a.version
+	if err != nil || a.formerEmail == "" {
+		return err
+	}
+	return t.tellFormer(a)
+}

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// How often somebody may try is kept in the database, so that it holds for all
+// processes, and is counted before a password is hashed. Each way in to an
+// account is counted for itself: who guesses as a stranger does not keep the
+// owner out who comes by another (NIST SP 800-63B, section 3.2.2). Rates of
+// requests are kept as one instant each, by the generic cell rate algorithm
+// (ITU-T I.371).
+
+// Throttled is the error of who comes again too early. Nothing was done, and
+// nothing was counted.
+type Throttled struct{ Wait time.Duration }
+
+func (e Throttled) Error() string { return fmt.Sprintf("too early by %v", e.Wait) }
+
+// The limits on one way in to an account.
+const (
+	freeFailures = 5                // before there is a delay, for who mistypes
+	firstDelay   = time.Second      // after the next failure; it doubles with each that follows
+	longestDelay = 30 * time.Minute // which leaves some 60 attempts for a day
+	maxFailures  = 100              // after so many in a row the password does not work by this way
+	quietDay     = 24 * time.Hour   // without an attempt, after which delays begin anew
+)
+
+func delay(recent int) time.Duration {
+	if recent <= freeFailures {
+		return 0
+	}
+	return min(firstDelay<<min(recent-freeFailures-1, 20), longestDelay)
+}
+
+// rate is a limit on requests: so many at once, and then one in each interval.
+type rate struct {
+	kind  string
+	burst int
+	every time.Duration
+}
+
+var (
+	strangers     = rate{"stranger", 10, 6 * time.Second} // at most 20 hashes in any minute for an address that fails
+	registrations = rate{"registration", 10, time.Minute}
+	resetRequests = rate{"reset", 10, time.Minute}
+	confirmations = rate{"confirmation", 10, time.Minute}
+	acceptances   = rate{"acceptance", 10, time.Minute}
+	resetTargets  = rate{"reset of", 3, 20 * time.Minute}
+	invited       = rate{"invitation of", 3, 20 * time.Minute}
+)
+
+// network is what counts as one address: an IPv4 address, or an IPv6 network of
+// 64 bits, the least that a subscriber is given (RFC 6177, section 2); "" for what
+// is no address.
+func network(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	if ip = ip.Unmap(); ip.Is4() {
+		return ip.String()
+	}
+	prefix, _ := ip.WithZone("").Prefix(64) // an IPv6 address has 128 bits
+	return prefix.Masked().Addr().String() + "/64"
+}
+
+// limit is a row of the table.
+type limit struct {
+	failures, recent int
+	at               Instant // "" when the row is new
+}
+
+// limit returns a row as it is and keeps everybody else from it until the
+// action ends.
+func (t *tx) limit(subject, account string) (limit, error) {
+	var l limit
+	err := t.row(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, 0, 0, '')
+		ON CONFLICT (subject) DO UPDATE SET account_id = excluded.account_id
+		RETURNING failures, recent, at`, []byte(subject), orNull(account)).Scan(&l.failures, &l.recent, &l.at)
+	return l, err
+}
+
+func orNull(id string) any {
+	if id == "" {
+		return nil
+	}
+	return id
+}
+
+func (t *tx) setLimit(subject string, l limit) error {
+	_, err := t.exec(`UPDATE limits SET failures = $1, recent = $2, at = $3 WHERE subject = $4`, l.failures, l.recent, l.at, []byte(subject))
+	return err
+}
+
+// forget sets a count back to nothing, after a success.
+func (t *tx) forget(subject string) error {
+	_, err := t.exec(`DELETE FROM limits WHERE subject = $1`, []byte(subject))
+	return err
+}
+
+// forgetFailures is forget for every way in to an account.
+func (t *tx) forgetFailures(account string) error {
+	_, err := t.exec(`DELETE FROM limits WHERE account_id = $1`, account)
+	return err
+}
+
+// attempt is one that was counted as a failure before its outcome was known.
+// The zero attempt was not counted.
+type attempt struct {
+	subject    string  // of the way in
+	at, before Instant // when it was made, and the one before it
+	peer       string  // subject of the address's share; "" when it took none
+	exhausted  bool    // there were too many failures before it
+}
+
+// reserve counts an attempt by a way in. It returns Throttled when the delay
+// after those before it is not over.
+func (t *tx) reserve(subject, account string) (attempt, error) {
+	l, err := t.limit(subject, account)
+	if err != nil {
+		return attempt{}, err
+	}
+	if l.at != "" {
+		since := max(t.now.Sub(l.at.Time()), 0) // the clock may have been put back
+		if since >= quietDay {
+			l.recent = 0
+		}
+		if wait := delay(l.recent) - since; wait > 0 {
+			return attempt{}, Throttled{wait}
+		}
+	}
+	made := attempt{subject: subject, at: t.at(), before: l.at, exhausted: l.failures >= maxFailures}
+	return made, t.setLimit(subject, limit{l.failures + 1, l.recent + 1, t.at()})
+}
+
+// settle takes an attempt that succeeded out of the counts: all failures before
+// it by this way, and its share of what the address may.
+func (t *tx) settle(made attempt) error {
+	if err := t.forget(made.subject); err != nil {
+		return err
+	}
+	return t.giveBack(strangers, made.peer)
+}
+
+// unmake takes an attempt that neither failed nor succeeded out of the counts,
+// and leaves those before it.
+func (t *tx) unmake(made attempt) error {
+	_, err := t.exec(`UPDATE limits SET failures = failures - 1, recent = recent - 1, at = CASE WHEN at = $1 THEN $2 ELSE at END
+		WHERE subject = $3 AND recent > 0`, made.at, made.before, []byte(made.subject))
+	if err != nil {
+		return err
+	}
+	return t.giveBack(strangers, made.peer)
+}
+
+// take counts a request of somebody, be it an address or an account. It returns
+// Throttled when that has made too many.
+func (t *tx) take(r rate, who string) (subject string, err error) {
+	subject = string(t.s.keys.hash(r.kind, who))
+	l, err := t.limit(subject, "")
+	if err != nil {
+		return "", err
+	}
+	full := t.now.Add(time.Duration(r.burst) * r.every)
+	until := t.now
+	if l.at != "" {
+		until = latest(t.now, earliest(l.at.Time(), full)) // the clock may have been put back
+	}
+	until = until.Add(r.every)
+	if wait := until.Sub(full); wait > 0 {
+		return "", Throttled{wait}
+	}
+	l.at = InstantOf(until)
+	return subject, t.setLimit(subject, l)
+}
+
+// giveBack makes as if a request had not been made.
+func (t *tx) giveBack(r rate, subject string) error {
+	if subject == "" {
+		return nil
+	}
+	l, err := t.limit(subject, "")
+	if err != nil {
+		return err
+	}
+	if l.at == "" { // it was purged meanwhile
+		l.at = t.at()
+	}
+	l.at = InstantOf(l.at.Time().Add(-r.every))
+	return t.setLimit(subject, l)
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// admitFrom counts a request from the actor's address in a transaction of its
+// own, so that it stays counted when what follows is refused.
+func (s *Store) admitFrom(ctx context.Context, a Actor, r rate) error {
+	return s.write(ctx, func(t *tx) error { return t.admitFrom(a, r) })
+}
+
+func (t *tx) admitFrom(a Actor, r rate) error {
+	_, err := t.take(r, network(a.Address))
+	return err
+}

@@ -1,0 +1,51 @@
+package store
+
+import "context"
+
+const wrongPassword = "The password is not correct."
+
+// PasswordInput is what changes a password: the one so far, which the caller has
+// checked against what [Store.OwnCredentials] returned, and the new one, hashed.
+type PasswordInput struct {
+	Input
+	Proven  string // the stored hash that the current password was found to match
+	NewHash string
+}
+
+// ChangePassword gives the actor's own account a new password, ends all its
+// other sessions and tells the owner by mail.
+func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) error {
+	return s.actOnSelf(ctx, a, ChangePassword, func(t *tx, own *account) error {
+		if in.Err != nil {
+			return in.Err
+		}
+		if (in.Proven == "" || in.Proven != own.password) && !in.Problems.Has("current_password") {
+			in.Problems.Add("current_password", wrongPassword)
+			t.refuse("wrong password")
+		}
+		if err := in.Problems.Err(); err != nil {
+			return err
+		}
+		if err := t.endOtherSessions(own.id); err != nil {
+			return err
+		}
+		return t.setPassword(own, in.NewHash)
+	})
+}
+
+// setPassword stores a new password. What was sent or counted for the one before
+// is void (NIST SP 800-63B, section 3.2.2, for the counts).
+func (t *tx) setPassword(own *account, hash string) error {
+	own.password = hash
+	t.entry.fields = append(t.entry.fields, "password")
+	if err := t.updateAccount(own); err != nil {
+		return err
+	}
+	if err := t.voidTokens(own.id, ResetToken); err != nil {
+		return err
+	}
+	if err := t.forgetFailures(own.id); err != nil {
+		return err
+	}
+	return t.tell(own, MailPassword)
+}

@@ -1,0 +1,255 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// Credentials are what a sign-in is checked against. The zero Credentials are
+// those of nobody.
+type Credentials struct {
+	Account string
+	Hash    string // PHC string of the password; "" when no password can be right
+	User    User   // of the actor itself, for who checks a new password; else zero
+
+	patient bool
+	made    attempt
+	device  string // id of the known device that it is tried from, if any
+}
+
+// Device is what a genuine proof of a device said. The zero Device is none.
+type Device struct {
+	Account, ID string
+	Issued      time.Time
+}
+
+// BeginSignIn counts an attempt to sign in and returns what is stored for the
+// user name, without an account when nobody has it. It tells nothing else of
+// the account. It returns [Throttled] when it is too early for another attempt,
+// by the same rules for names that nobody has. Its caller has a turn at the
+// hasher, so that no more attempts are in flight than hashes may run.
+func (s *Store) BeginSignIn(ctx context.Context, a Actor, username string, d Device) (Credentials, error) {
+	var c Credentials
+	err := s.write(ctx, func(t *tx) error {
+		own, err := t.accountNamed(username)
+		if err != nil {
+			return err
+		}
+		c = Credentials{}
+		if own != nil {
+			c = own.credentials()
+		}
+		c.made, c.device, err = t.attemptAs(a, own, username, d)
+		if c.made.exhausted {
+			c.Hash = ""
+		}
+		return err
+	})
+	return c, err
+}
+
+// accountNamed returns the account with that user name, deleted or not, or nil
+// when nobody has it.
+func (t *tx) accountNamed(username string) (*account, error) {
+	a, err := t.scanAccount(t.row(`SELECT `+accountColumns+` FROM accounts a WHERE a.name_hash = $1`, t.s.keys.nameHash(username)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return a, err
+}
+
+func (a *account) credentials() Credentials {
+	return Credentials{Account: a.id, Hash: a.password, patient: a.role == PatientRole}
+}
+
+// attemptAs counts an attempt by the way that it comes in: from a device that
+// the account knows, from an address at which the account has a live session,
+// or else as a stranger, for whom the address is counted too.
+func (t *tx) attemptAs(a Actor, own *account, username string, d Device) (made attempt, device string, err error) {
+	from := network(a.Address)
+	if own == nil {
+		made, err = t.attemptAsStranger(from, "", username)
+		return made, "", err
+	}
+	if own.knows(d) {
+		made, err = t.reserve(string(t.s.keys.hash("device", own.id, d.ID)), own.id)
+		return made, d.ID, err
+	}
+	at, err := t.isAtHome(own, from)
+	if err != nil {
+		return made, "", err
+	}
+	if at {
+		made, err = t.reserve(string(t.s.keys.hash("address", own.id, from)), own.id)
+	} else {
+		made, err = t.attemptAsStranger(from, own.id, username)
+	}
+	return made, "", err
+}
+
+func (t *tx) attemptAsStranger(from, account, username string) (attempt, error) {
+	peer, err := t.take(strangers, from)
+	if err != nil {
+		return attempt{}, err
+	}
+	made, err := t.reserve(string(t.s.keys.hash("name", string(t.s.keys.nameHash(username)))), account)
+	made.peer = peer
+	return made, err
+}
+
+// knows tells whether a proof was given for this account and its owner was not
+// shut out since.
+func (a *account) knows(d Device) bool {
+	return a.deletedAt == "" && d.Account == a.id && isID(d.ID) && InstantOf(d.Issued) >= a.devicesSince
+}
+
+// ownLimit is what an owner's attempts to prove itself within a session count
+// for.
+func (t *tx) ownLimit(account string) string { return string(t.s.keys.hash("own", account)) }
+
+// OwnCredentials returns what is stored for the actor itself when it may do the
+// action and that needs its password: the change of its own profile, whose id is
+// given, of its password, or of its second factor. It counts an attempt, and
+// returns [Throttled] when it is too early for another. It returns the zero
+// Credentials when the profile is another's. Its other errors are those of the
+// action.
+func (s *Store) OwnCredentials(ctx context.Context, a Actor, action Action, id string) (Credentials, error) {
+	var c Credentials
+	err := s.peek(ctx, a, action, func(t *tx) error {
+		c = Credentials{}
+		own, err := t.reachOwn(action, id)
+		if err != nil || own.id != t.who.id {
+			return err
+		}
+		made, err := t.reserve(t.ownLimit(own.id), own.id)
+		c = own.credentials()
+		c.User, c.made = own.user, made
+		if made.exhausted {
+			c.Hash = ""
+		}
+		return err
+	})
+	return c, err
+}
+
+// reachOwn returns the account that an action changes.
+func (t *tx) reachOwn(action Action, id string) (*account, error) {
+	if isID(id) {
+		t.entry.object = id
+	}
+	switch action {
+	case ChangePatient:
+		return t.reachPatient(id)
+	case ChangeDoctor:
+		return t.reachDoctor(id)
+	case ChangeStaff:
+		return t.reachStaff(id)
+	case EndOTP:
+		if !t.who.account.otpOn {
+			return nil, ErrNotFound
+		}
+	}
+	return t.who.account, nil
+}
+
+// SignInInput is what became of an attempt that [Store.BeginSignIn] let through,
+// and what came with it.
+type SignInInput struct {
+	Right        bool    // the password was
+	NewHash      string  // of the same password, when the stored one is weak
+	OTP          *string // nil when none came
+	RecoveryCode *string // likewise
+	Agent        string  // what the client calls itself
+	NewDevice    bool    // a proof of the device is wanted
+}
+
+// SignIn opens a session when the password was right, the account is active
+// and its password is still the one that was checked; else it returns
+// ErrCredentials. With a second factor it returns ErrOTPRequired when no code
+// came, which does not count as a failure, and ErrOTP when it was wrong.
+func (s *Store) SignIn(ctx context.Context, a Actor, c Credentials, in SignInInput) (Grant, error) {
+	var g Grant
+	required := false
+	err := s.act(ctx, a, SignIn, c.Account, func(t *tx) error {
+		g, required = Grant{}, false
+		if c.patient {
+			t.concerns(c.Account)
+		}
+		if !in.Right || c.Account == "" || c.Hash == "" {
+			return ErrCredentials
+		}
+		own, err := t.account(c.Account)
+		if err != nil {
+			return err
+		}
+		if !own.active || own.deletedAt != "" || own.password != c.Hash {
+			return ErrCredentials
+		}
+		t.entry.actor, t.entry.role = own.id, own.role
+		if required = own.otpOn && in.OTP == nil && in.RecoveryCode == nil; required {
+			t.entry.outcome, _ = refusal(ErrOTPRequired)
+			return t.unmake(c.made)
+		}
+		g, err = t.signIn(a, own, c, in)
+		return err
+	})
+	if err == nil && required {
+		err = ErrOTPRequired
+	}
+	return g, err
+}
+
+// signIn opens a session for an account whose password was right.
+func (t *tx) signIn(a Actor, own *account, c Credentials, in SignInInput) (Grant, error) {
+	if own.otpOn {
+		if err := t.useCode(own, in.OTP, in.RecoveryCode); err != nil {
+			return Grant{}, err
+		}
+	}
+	if in.NewHash != "" {
+		own.password = in.NewHash
+		if err := t.updateAccount(own); err != nil {
+			return Grant{}, err
+		}
+	}
+	if err := t.settle(c.made); err != nil {
+		return Grant{}, err
+	}
+	if c.device == "" {
+		if err := t.tellOfDevice(own, network(a.Address)); err != nil {
+			return Grant{}, err
+		}
+	}
+	g, err := t.openSession(own, a.Address, in.Agent)
+	if in.NewDevice {
+		g.DeviceID = cmp.Or(c.device, t.s.NewID())
+	}
+	return g, err
+}
+
+// recently is how long an address stays known by its sessions.
+const recently = 30 * 24 * time.Hour
+
+// tellOfDevice queues a mail to who signs in from somewhere new, unless it is
+// for the first time.
+func (t *tx) tellOfDevice(own *account, from string) error {
+	rows, err := t.rows(`SELECT address, refresh_issued_at FROM sessions WHERE account_id = $1 ORDER BY id DESC`, own.id)
+	if err != nil {
+		return err
+	}
+	since, first, known := InstantOf(t.now.Add(-recently)), true, false
+	_, err = collect(rows, func(r rowScanner) (struct{}, error) {
+		var address string
+		var used Instant
+		err := r.Scan(&address, &used)
+		first, known = false, known || used > since && network(address) == from
+		return struct{}{}, err
+	})
+	if err != nil || first || known {
+		return err
+	}
+	return t.tell(own, MailDevice)
+}
