@@ -65,6 +65,7 @@ const main = document.getElementById("main");
 let me = null; // of /api/me/
 let turn = 0; // counts pages, so that a slow one does not replace a later one
 let kept = null; // a page with something typed, while its reader is signed out
+let here = null; // the address of the page that is all there
 let waiting = []; // requests that wait until the reader has signed in again
 const places = new Map(); // how far each address was scrolled
 
@@ -77,9 +78,10 @@ export function go(address) {
 async function render() {
   const mine = ++turn, [path, search] = (location.hash.slice(1) || "/").split("?");
   const found = (role) => routes.find((r) => r.roles.includes(role) && r.pattern.test(path));
+  here = null;
   let route = found("nobody");
   if (!route && !session.signedIn()) return showDoor();
-  const slow = setTimeout(() => main.replaceChildren(h("p", { class: "quiet" }, "Loading…")), 300);
+  const slow = setTimeout(() => mine === turn && main.replaceChildren(h("p", { class: "quiet" }, "Loading…")), 300);
   try {
     if (!route) {
       me ??= (await api.get("/api/me/")).body;
@@ -104,9 +106,13 @@ function show(node, outside = false) {
   const title = main.querySelector("h1");
   document.title = (title ? title.textContent + " · " : "") + "Health records";
   const ready = [...main.querySelectorAll("*")].map((n) => n.ready).filter(Boolean);
-  const place = places.get(location.hash);
-  Promise.all(ready).then(() => scrollTo(0, history.state?.seen ? place ?? 0 : 0));
+  const address = location.hash, place = history.state?.seen ? places.get(address) ?? 0 : 0;
   history.replaceState({ seen: true }, "");
+  Promise.all(ready).then(() => {
+    if (address !== location.hash) return;
+    scrollTo(0, place);
+    here = address;
+  });
   (main.querySelector("[autofocus]") ?? title ?? main).focus({ preventScroll: true });
 }
 
@@ -114,8 +120,8 @@ function header(outside) {
   const brand = link("#/", "Health records", "brand");
   const top = document.getElementById("top");
   if (outside || !me) return top.replaceChildren(brand);
-  const here = location.hash.split("?")[0] || "#/";
-  const entry = ([address, text]) => h("a", { href: address, "aria-current": here === address || (address !== "#/" && here.startsWith(address + "/")) ? "page" : null }, text);
+  const now = location.hash.split("?")[0] || "#/";
+  const entry = ([address, text]) => h("a", { href: address, "aria-current": now === address || (address !== "#/" && now.startsWith(address + "/")) ? "page" : null }, text);
   const toggle = h("button", { type: "button", class: "menu", "aria-expanded": "false", "aria-controls": "nav", onclick() {
     toggle.setAttribute("aria-expanded", String(nav.classList.toggle("open")));
   } }, "Menu");
@@ -176,6 +182,7 @@ let used = Date.now(), told = 0;
 /** idle signs out when nobody has done anything for a while. */
 function idle() {
   if (!me || Date.now() - used < idleMinutes * 60000) return false;
+  session.end();
   over(`You were signed out because nothing was done for ${idleMinutes} minutes.`);
   return true;
 }
@@ -197,7 +204,7 @@ addEventListener("hashchange", ({ oldURL }) => {
   if (dirty() && !confirm("What you wrote is not saved. Leave this page?")) history.pushState({ seen: true }, "", oldURL);
   else render();
 });
-addEventListener("scroll", () => places.set(location.hash, scrollY), { passive: true });
+addEventListener("scroll", () => { if (here === location.hash) places.set(here, scrollY); }, { passive: true });
 addEventListener("beforeunload", (event) => { if (dirty() || kept) event.preventDefault(); });
 
 api.onEnd(() => over("Your session has ended."));

@@ -84,7 +84,7 @@ export const section = (title, ...content) => h("section", { class: "panel" }, h
 
 /** facts shows names and values; those without a value are left out. */
 export const facts = (...pairs) =>
-  h("dl", { class: "facts" }, pairs.filter(([, value]) => value).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+  h("dl", { class: "facts" }, pairs.filter((pair) => pair && pair[1]).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
 
 /** paragraphs shows a text of several lines as it was written. */
 export const paragraphs = (text, kind = "") => h("p", { class: "text " + kind, dir: "auto" }, text);
@@ -100,7 +100,8 @@ export function problem(error) {
   if (error.status) return error.message || "The service did not accept this.";
   if (error instanceof Ended) return "You are signed out.";
   if (error instanceof Offline) return "No connection to the service. Check the network, then try again.";
-  throw error;
+  console.error(error);
+  return "Something went wrong in this page. Load it again.";
 }
 
 /** failed shows an error with a button that tries again. */

@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -47,6 +48,25 @@ func TestConsoleHasNothingInlineAndNothingFromElsewhere(t *testing.T) {
 		body := strings.ReplaceAll(string(f.Body), svgNamespace, "")
 		if found := forbidden.FindString(body); found != "" {
 			t.Errorf("%s has %q, want none", f.Path, found)
+		}
+	}
+}
+
+// What the trail calls an action, the console says in plain words.
+func TestConsoleHasWordsForEveryAction(t *testing.T) {
+	p := newPractice(t, nil)
+	words := p.do(nobody, "GET", "/pages/words.js", "").body
+	policy, err := os.ReadFile("../store/policy.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	actions := regexp.MustCompile(`Action += "([a-z.-]+)"`).FindAllSubmatch(policy, -1)
+	if len(actions) < 40 {
+		t.Fatalf("policy.go names %d actions, want all of them", len(actions))
+	}
+	for _, a := range actions {
+		if !strings.Contains(words, `"`+string(a[1])+`": [`) {
+			t.Errorf("the console has no words for %s", a[1])
 		}
 	}
 }

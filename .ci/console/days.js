@@ -56,7 +56,7 @@ export async function aPatientsDay({ browser, service, ids }) {
   await page.getByRole("link", { name: "Others and myself" }).click();
   await page.locator(".log").getByText("You", { exact: true }).first().waitFor();
 
-  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.locator("#top").getByRole("button", { name: "Sign out" }).click();
   await sees(page, "You are signed out.");
   assert.equal(await page.evaluate(() => sessionStorage.length), 0);
   await leave(page);
@@ -159,7 +159,7 @@ export async function aStaffDay({ browser, service, ids }) {
   await page.getByRole("heading", { name: "reception" }).waitFor();
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("heading", { name: "Staff" }).waitFor();
-  await page.getByRole("link", { name: "admin" }).first().click();
+  await page.locator("main").getByRole("link", { name: "admin" }).click();
   await page.getByRole("button", { name: "Switch off" }).click();
   await sees(page, "The last active staff account stays.");
 

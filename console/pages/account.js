@@ -14,12 +14,12 @@ export const flat = ({ user, ...rest }) => ({
 });
 
 export async function overview({ me, go }) {
-  const [object, otp, sessions] = await Promise.all([api.get(own(me)), api.get("/api/me/otp/"), api.all("/api/me/sessions/")]);
+  const [object, otp, sessions] = await Promise.all([api.get(own(me)), api.get("/api/me/otp/"), api.get("/api/me/sessions/")]);
   return h("div", { class: "page" }, heading("My account"),
     section("Profile", facts(["User name", me.user.username], me.role === "doctor" && ["Standing", me.verified ? "checked by the practice" : "not yet checked by the practice"]), profileForm(me, object, go)),
     section("Password", passwordForm()),
     section("One-time code", codeState(otp.body)),
-    section("Where you are signed in", sessionList(sessions, go)),
+    section("Where you are signed in", sessionList(sessions.body.results, go)),
     me.role !== "staff" && section("Delete my account", h("p", null, me.role === "patient"
       ? "Your records and the notes on them disappear for everybody. This cannot be undone here."
       : "What you wrote about patients stays, with your name. This cannot be undone here."), doing("Delete my account", async () => {
@@ -91,7 +91,7 @@ function turnOff(go) {
 }
 
 async function turnOn(page) {
-  const { secret, otpauth_url: address } = (await api.post("/api/me/otp/", {})).body;
+  const { secret, otpauth_url: address } = (await api.post("/api/me/otp/")).body;
   return [
     h("ol", { class: "steps" },
       h("li", null, h("p", null, "Open an authenticator app on your telephone. If you have none, install one, for example FreeOTP, Aegis or the one that came with your telephone.")),

@@ -6,7 +6,7 @@ import { badge, doing, empty, format, h, heading, link, list, notice, plural, sa
 
 export async function overview() {
   const { body: s } = await api.get("/api/status/");
-  const card = (address, n, text) => h("a", { class: "card", href: address }, h("strong", null, n?.toLocaleString()), h("span", null, text));
+  const card = (address, n, text) => h("a", { class: "card", href: address }, h("strong", null, n.toLocaleString()), h("span", null, text));
   const age = s.last_backup ? (Date.now() - new Date(s.last_backup)) / 36e5 : Infinity;
   const state = (good, text, ...more) => h("li", null, h("p", null, badge(good ? "good" : "look", good ? "good" : "bad"), " ", text), more.length > 0 && h("p", { class: "quiet" }, more));
   const late = s.mail_oldest && Date.now() - new Date(s.mail_oldest) > 36e5;
@@ -26,7 +26,7 @@ export function invitations({ go }) {
     return h("li", null, h("div", null, h("p", { class: "strong", dir: "auto" }, [i.first_name, i.last_name].filter(Boolean).join(" ") || i.email, " ", badge(i.role), " ", over && badge("expired", "bad")),
       h("p", { class: "quiet", dir: "auto" }, i.email, " · ", over ? "expired " : "good until ", time(i.expires_at))),
     h("div", { class: "actions" },
-      doing("Send again", async () => { const { body } = await api.post(`/api/invitations/${i.id}/resend/`, {}); sent(body, go); }),
+      doing("Send again", async () => { const { body } = await api.post(`/api/invitations/${i.id}/resend/`); sent(body, go); }),
       doing("Withdraw", async () => {
         if (!confirm("The invitation and the account that it prepared are deleted. Go on?")) return;
         await api.remove(`/api/invitations/${i.id}/`);

@@ -14,18 +14,20 @@ const actions = {
   "note.change": ["changed a note", "changed a note about you"], "note.delete": ["deleted a note", "deleted a note about you"], "note.versions": ["read the versions of a note", "read earlier versions of a note about you"],
   "deleted.versions": ["read what a deleted record said", "read what a deleted record of yours said"],
   "self.read": ["opened the own account"], "session.open": ["signed in"], "session.refresh": ["renewed a session"], "session.end": ["signed out"], "session.check": ["checked a session"],
+  "self.password": ["changed the own password"], "self.otp": ["looked at the own one-time code"], "self.otp-begin": ["began to set up a one-time code"], "self.otp-on": ["turned the one-time code on"], "self.otp-off": ["turned the one-time code off"],
+  "self.sessions": ["looked where the own account is signed in"], "self.end-session": ["signed out elsewhere"], "self.end-other-sessions": ["signed out everywhere else"],
+  "invitation.create": ["sent an invitation", "invited you"], "invitation.list": ["listed invitations", "saw your invitation"], "invitation.read": ["opened an invitation", "opened your invitation"], "invitation.resend": ["sent an invitation again", "invited you again"],
+  "invitation.withdraw": ["withdrew an invitation"], "invitation.accept": ["accepted an invitation"], "reset.request": ["asked for a new password"], "reset.confirm": ["set a new password"],
+  "account.reset": ["made a link for a new password", "made a link for your new password"], "account.unlock": ["forgot failed attempts of an account", "unlocked your account"], "account.otp-off": ["turned an account's one-time code off", "turned your one-time code off"],
   "account.activate": ["switched an account on or off", "switched your account on or off"], "account.sessions": ["listed sessions of an account"], "account.end-sessions": ["ended sessions of an account", "ended your sessions"],
-  "staff.create": ["made a staff account"], "audit.list": ["read the audit trail"], "audit.export": ["exported the audit trail"],
+  "staff.create": ["made a staff account"], "staff.list": ["listed staff"], "staff.read": ["opened a staff account"], "staff.change": ["changed a staff account"], "staff.delete": ["deleted a staff account"], "audit.list": ["read the audit trail"], "audit.export": ["exported the audit trail"],
   "practice.status": ["looked at the state of the practice"], "keys.rotate": ["changed the data key"], "database.backup": ["made a backup"], "database.restore": ["restored a backup"],
 };
 
-const verbs = { list: "listed", create: "made", read: "read", change: "changed", delete: "deleted", confirm: "confirmed", begin: "began", end: "ended", reset: "reset", resend: "sent again", accept: "accepted", withdraw: "withdrew" };
-
 /** words says what an action did; one that is not known here says its name. */
 export function words(action, toPatient) {
-  const [general, own] = actions[action] ?? [];
-  const [object, verb] = action.split(".");
-  return (toPatient && own) || general || `${verbs[verb] ?? verb} (${object.replaceAll("-", " ")})`;
+  const [general, own] = actions[action] ?? [action];
+  return (toPatient && own) || general;
 }
 
 export const known = Object.keys(actions).sort();
