@@ -21,12 +21,15 @@ export async function addressesAndTheBackButton({ browser, service, ids }) {
 
   await page.setViewportSize({ width: 1280, height: 400 });
   await open(page, "#/");
-  await page.evaluate(() => scrollTo(0, 500));
-  await page.waitForFunction(() => scrollY === 500);
-  await page.getByRole("link", { name: "Measured at home" }).click();
-  await page.getByRole("heading", { name: "Measured at home" }).waitFor();
+  const last = page.getByRole("link", { name: "Measured at home" });
+  await last.scrollIntoViewIfNeeded();
+  const place = await page.evaluate(() => scrollY);
+  assert.ok(place > 100);
+  await last.click();
+  await page.getByRole("heading", { name: "Measured at home", level: 1 }).waitFor();
+  assert.equal(await page.evaluate(() => scrollY), 0);
   await page.goBack();
-  await page.waitForFunction(() => scrollY === 500 && document.querySelector(".entry"));
+  await page.waitForFunction((y) => scrollY === y && document.querySelector(".entry"), place);
 
   await open(page, "#/records/" + ids.margaret);
   await sees(page, "This does not exist, or is not for you to see.");
