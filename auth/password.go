@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -24,6 +26,7 @@ var (
 type Hasher struct {
 	slots  chan struct{} // one for each hash that runs
 	places chan struct{} // one for each caller that hashes or waits
+	done   atomic.Int64  // hashes, see collect
 }
 
 // NewHasher returns a Hasher that runs at most slots hashes at once (at least
@@ -46,6 +49,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (phc string, err err
 	p := today()
 	rand.Read(p.salt) // never fails
 	p.sum = p.derive(password)
+	h.collect()
 	return p.String(), nil
 }
 
@@ -80,6 +84,7 @@ func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (
 		p = today()
 	}
 	ok = subtle.ConstantTimeCompare(p.derive(password), p.sum) == 1
+	h.collect()
 	switch {
 	case phc == "":
 		return false, false, nil
@@ -92,6 +97,15 @@ func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (
 // derive computes the sum of password under the parameters and salt of p.
 func (p hashed) derive(password string) []byte {
 	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum)))
+}
+
+// collect frees the memory of hashes that are over, after every other one and
+// before its slot is given away. Left to itself, the collector lets as much of it
+// pile up as the hashes hold that run.
+func (h *Hasher) collect() {
+	if h.done.Add(1)%2 == 0 {
+		runtime.GC()
+	}
 }
 
 // wait takes a slot, which release gives back.

@@ -167,11 +167,11 @@ var routes = []route{
 	{"GET", "/api/invitations/", needsToken, 0, (*api).listInvitations, operation{
 		id: "listInvitations", summary: "List the invitations that were not accepted",
 		who:    "Staff.",
-		status: 200, answers: invitationResource, list: true, also: []int{403}}},
+		status: 200, answers: invitationResource, list: true}},
 	{"POST", "/api/invitations/", needsToken, smallBody, (*api).invite, operation{
 		id: "invite", summary: "Invite a patient or a doctor",
 		who:    "Staff.",
-		status: 201, answers: invitationResource, also: []int{403}}},
+		status: 201, answers: invitationResource}},
 	{"POST", "/api/invitations/accept/", ignoreToken, smallBody, (*api).acceptInvitation, operation{
 		id: "acceptInvitation", summary: "Choose a name and a password",
 		who:    "Who holds the token of the invitation, once.",
@@ -179,40 +179,40 @@ var routes = []route{
 	{"GET", "/api/invitations/{id}/", needsToken, 0, (*api).readInvitation, operation{
 		id: "readInvitation", summary: "Read an invitation",
 		who:    "Staff.",
-		status: 200, answers: invitationResource, also: []int{403}}},
+		status: 200, answers: invitationResource}},
 	{"DELETE", "/api/invitations/{id}/", needsToken, 0, (*api).withdrawInvitation, operation{
 		id: "withdrawInvitation", summary: "Withdraw an invitation and delete its account",
 		who:    "Staff.",
-		status: 204, also: []int{403}}},
+		status: 204}},
 	{"POST", "/api/invitations/{id}/resend/", needsToken, 0, (*api).resendInvitation, operation{
 		id: "resendInvitation", summary: "Mail a new token to the invited",
 		who:    "Staff.",
-		status: 200, answers: invitationResource, also: []int{403, 429}}},
+		status: 200, answers: invitationResource, also: []int{429}}},
 
 	{"GET", "/api/staff/", needsToken, 0, (*api).listStaff, operation{
 		id: "listStaff", summary: "List staff accounts",
 		who:    "Staff.",
-		status: 200, answers: staffResource, list: true, query: nameSearch, also: []int{403}}},
+		status: 200, answers: staffResource, list: true, query: nameSearch}},
 	{"POST", "/api/staff/", needsToken, smallBody, (*api).createStaff, operation{
 		id: "createStaff", summary: "Make a staff account",
 		who:    "Staff.",
-		status: 201, answers: staffResource, also: []int{403}}},
+		status: 201, answers: staffResource}},
 	{"GET", "/api/staff/{id}/", needsToken, 0, (*api).readStaff, operation{
 		id: "readStaff", summary: "Read a staff account",
 		who:    "Staff.",
-		status: 200, answers: staffResource, also: []int{403}}},
+		status: 200, answers: staffResource}},
 	{"PUT", "/api/staff/{id}/", needsToken, smallBody, (*api).changeStaff, operation{
 		id: "replaceStaff", summary: "Change a staff account",
 		who:    "Staff.",
-		status: 200, answers: staffResource, also: []int{403, 409, 429}}},
+		status: 200, answers: staffResource, also: []int{409, 429}}},
 	{"PATCH", "/api/staff/{id}/", needsToken, smallBody, (*api).changeStaff, operation{
 		id: "changeStaff", summary: "Change some of a staff account",
 		who:    "Staff.",
-		status: 200, answers: staffResource, also: []int{403, 409, 429}}},
+		status: 200, answers: staffResource, also: []int{409, 429}}},
 	{"DELETE", "/api/staff/{id}/", needsToken, 0, (*api).deleteStaff, operation{
 		id: "deleteStaff", summary: "Delete a staff account",
 		who:    "Staff.",
-		status: 204, answers: staffResource, also: []int{403, 409}}},
+		status: 204, answers: staffResource, also: []int{409}}},
 
 	{"GET", "/api/patients/", needsToken, 0, (*api).listPatients, operation{
 		id: "listPatients", summary: "List patients",
@@ -229,23 +229,23 @@ var routes = []route{
 	{"PUT", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient, operation{
 		id: "replacePatient", summary: "Change a patient",
 		who:    "The patient itself, staff.",
-		status: 200, answers: patientResource, also: []int{403, 429}}},
+		status: 200, answers: patientResource, also: []int{429}}},
 	{"PATCH", "/api/patients/{id}/", needsToken, smallBody, (*api).changePatient, operation{
 		id: "changePatient", summary: "Change some of a patient",
 		who:    "The patient itself, staff.",
-		status: 200, answers: patientResource, also: []int{403, 429}}},
+		status: 200, answers: patientResource, also: []int{429}}},
 	{"DELETE", "/api/patients/{id}/", needsToken, 0, (*api).deletePatient, operation{
 		id: "deletePatient", summary: "Delete a patient",
 		who:    "The patient itself, staff.",
-		status: 204, answers: patientResource, also: []int{403}}},
+		status: 204, answers: patientResource}},
 	{"GET", "/api/patients/{id}/health-records/", needsToken, 0, (*api).listRecordsOf, operation{
 		id: "listRecordsOfPatient", summary: "List the health records of a patient",
 		who:    "The patient itself, its doctors.",
-		status: 200, answers: recordResource, list: true, query: recordFilters, also: []int{403}}},
+		status: 200, answers: recordResource, list: true, query: recordFilters}},
 	{"GET", "/api/patients/{id}/access-log/", needsToken, 0, (*api).listAccesses, operation{
 		id: "listAccesses", summary: "List who looked at a patient",
 		who:    "The patient itself, staff.",
-		status: 200, answers: accessResource, list: true, also: []int{403}}},
+		status: 200, answers: accessResource, list: true}},
 
 	{"GET", "/api/doctors/", needsToken, 0, (*api).listDoctors, operation{
 		id: "listDoctors", summary: "List doctors",
@@ -262,82 +262,82 @@ var routes = []route{
 	{"PUT", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor, operation{
 		id: "replaceDoctor", summary: "Change a doctor",
 		who:    "The doctor itself, staff.",
-		status: 200, answers: doctorResource, also: []int{403, 429}}},
+		status: 200, answers: doctorResource, also: []int{429}}},
 	{"PATCH", "/api/doctors/{id}/", needsToken, smallBody, (*api).changeDoctor, operation{
 		id: "changeDoctor", summary: "Change some of a doctor",
 		who:    "The doctor itself, staff.",
-		status: 200, answers: doctorResource, also: []int{403, 429}}},
+		status: 200, answers: doctorResource, also: []int{429}}},
 	{"DELETE", "/api/doctors/{id}/", needsToken, 0, (*api).deleteDoctor, operation{
 		id: "deleteDoctor", summary: "Delete a doctor",
 		who:    "The doctor itself, staff.",
-		status: 204, answers: doctorResource, also: []int{403}}},
+		status: 204, answers: doctorResource}},
 	{"GET", "/api/doctors/{id}/patients/", needsToken, 0, (*api).listPatientsOf, operation{
 		id: "listPatientsOfDoctor", summary: "List the patients of a doctor",
 		who:    "The doctor itself, staff.",
-		status: 200, answers: patientResource, list: true, query: nameSearch, also: []int{403}}},
+		status: 200, answers: patientResource, list: true, query: nameSearch}},
 
 	{"GET", "/api/health-records/", needsToken, 0, (*api).listRecords, operation{
 		id: "listRecords", summary: "List health records",
 		who:    "A patient sees its own, a doctor those of its patients.",
-		status: 200, answers: recordResource, list: true, query: recordFilters, also: []int{403}}},
+		status: 200, answers: recordResource, list: true, query: recordFilters}},
 	{"POST", "/api/health-records/", needsToken, largeBody, (*api).createRecord, operation{
 		id: "createRecord", summary: "Write a health record",
 		who:    "A patient about itself, a doctor about a patient of its own.",
-		status: 201, answers: recordResource, also: []int{403}}},
+		status: 201, answers: recordResource}},
 	{"GET", "/api/health-records/{id}/", needsToken, 0, (*api).readRecord, operation{
 		id: "readRecord", summary: "Read a health record",
 		who:    "The patient whom it is about, its doctors.",
-		status: 200, answers: recordResource, also: []int{403}}},
+		status: 200, answers: recordResource}},
 	{"PUT", "/api/health-records/{id}/", needsToken, largeBody, (*api).changeRecord, operation{
 		id: "replaceRecord", summary: "Change a health record",
 		who:    "Its author, a doctor while it treats the patient.",
-		status: 200, answers: recordResource, also: []int{403}}},
+		status: 200, answers: recordResource}},
 	{"PATCH", "/api/health-records/{id}/", needsToken, largeBody, (*api).changeRecord, operation{
 		id: "changeRecord", summary: "Change some of a health record",
 		who:    "Its author, a doctor while it treats the patient.",
-		status: 200, answers: recordResource, also: []int{403}}},
+		status: 200, answers: recordResource}},
 	{"DELETE", "/api/health-records/{id}/", needsToken, 0, (*api).deleteRecord, operation{
 		id: "deleteRecord", summary: "Delete a health record with its notes",
 		who:    "Its author, a doctor while it treats the patient.",
-		status: 204, answers: recordResource, also: []int{403}}},
+		status: 204, answers: recordResource}},
 	{"GET", "/api/health-records/{id}/versions/", needsToken, 0, (*api).listRecordVersions, operation{
 		id: "listRecordVersions", summary: "List the versions of a health record",
 		who:    "The patient whom it is about, its doctors; of a deleted one the patient and the author.",
-		status: 200, answers: recordVersionResource, list: true, also: []int{403}}},
+		status: 200, answers: recordVersionResource, list: true}},
 
 	{"GET", "/api/doctor-notes/", needsToken, 0, (*api).listNotes, operation{
 		id: "listNotes", summary: "List doctor notes",
 		who:    "A patient sees those on its records, a doctor those on its patients' records.",
-		status: 200, answers: noteResource, list: true, query: noteFilters, also: []int{403}}},
+		status: 200, answers: noteResource, list: true, query: noteFilters}},
 	{"POST", "/api/doctor-notes/", needsToken, largeBody, (*api).createNote, operation{
 		id: "createNote", summary: "Write a doctor note",
 		who:    "A doctor, on a record of a patient of its own.",
-		status: 201, answers: noteResource, also: []int{403}}},
+		status: 201, answers: noteResource}},
 	{"GET", "/api/doctor-notes/{id}/", needsToken, 0, (*api).readNote, operation{
 		id: "readNote", summary: "Read a doctor note",
 		who:    "The patient whom it is about, its doctors.",
-		status: 200, answers: noteResource, also: []int{403}}},
+		status: 200, answers: noteResource}},
 	{"PUT", "/api/doctor-notes/{id}/", needsToken, largeBody, (*api).changeNote, operation{
 		id: "replaceNote", summary: "Change a doctor note",
 		who:    "The doctor who wrote it, while it treats the patient.",
-		status: 200, answers: noteResource, also: []int{403}}},
+		status: 200, answers: noteResource}},
 	{"PATCH", "/api/doctor-notes/{id}/", needsToken, largeBody, (*api).changeNote, operation{
 		id: "changeNote", summary: "Change some of a doctor note",
 		who:    "The doctor who wrote it, while it treats the patient.",
-		status: 200, answers: noteResource, also: []int{403}}},
+		status: 200, answers: noteResource}},
 	{"DELETE", "/api/doctor-notes/{id}/", needsToken, 0, (*api).deleteNote, operation{
 		id: "deleteNote", summary: "Delete a doctor note",
 		who:    "The doctor who wrote it, while it treats the patient.",
-		status: 204, answers: noteResource, also: []int{403}}},
+		status: 204, answers: noteResource}},
 	{"GET", "/api/doctor-notes/{id}/versions/", needsToken, 0, (*api).listNoteVersions, operation{
 		id: "listNoteVersions", summary: "List the versions of a doctor note",
 		who:    "The patient whom it is about, its doctors; of a deleted one the patient and the author.",
-		status: 200, answers: noteVersionResource, list: true, also: []int{403}}},
+		status: 200, answers: noteVersionResource, list: true}},
 
 	{"GET", "/api/audit-events/", needsToken, 0, (*api).listEvents, operation{
 		id: "listEvents", summary: "List the audit trail",
 		who:    "Staff.",
-		status: 200, answers: eventResource, list: true, query: eventFilters, also: []int{403}}},
+		status: 200, answers: eventResource, list: true, query: eventFilters}},
 
 	{"GET", "/api/status/", needsToken, 0, (*api).readStatus, operation{
 		id: "readStatus", summary: "Count accounts; see how mail and backup stand",

@@ -94,8 +94,8 @@ func password(name string, to **string) field {
 // caller has to ask [auth.CheckPassword].
 func newPassword(name string, to **string) field {
 	f := password(name, to)
-	f.kind, f.example = kindNewPassword, "nine lazy rivers of tin"
-	return f
+	f.kind = kindNewPassword
+	return f.about("Neither common, nor all digits, nor like the user's names or e-mail address.").like("nine lazy rivers of tin")
 }
 
 func username(name string, to **string) field {

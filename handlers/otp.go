@@ -81,9 +81,12 @@ func endOTPFields(in *endOTPInput) []field {
 func (a *api) endOTP(r *request) (answer, error) {
 	var in endOTPInput
 	r.decode(&in.Input, endOTPFields(&in))
-	var err error
-	if in.Proven, _, err = a.prove(r, store.EndOTP, &in.Input, in.secret); err != nil {
+	own, right, err := a.prove(r, store.EndOTP, &in.Input, in.secret)
+	if err != nil {
 		return answer{}, err
+	}
+	if right {
+		in.Proven = own.Hash
 	}
 	return answer{status: http.StatusNoContent}, a.Store.EndOTP(r.Context(), r.actor, &in.EndOTPInput)
 }

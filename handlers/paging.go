@@ -18,6 +18,7 @@ import (
 const (
 	defaultPageSize = 25
 	maxSearch       = 200 // code points
+	maxWords        = 10  // of a search
 )
 
 // query is the query of a list: parameters that are known and given once.
@@ -39,10 +40,14 @@ var (
 		{"page_size", "How many results a page has.", schema{"type": "integer", "minimum": 1, "maximum": store.MaxPageSize, "default": defaultPageSize}},
 		{"cursor", "Where a page begins: taken from next or previous.", schema{"type": "string"}},
 	}
-	nameSearch = []parameter{{"search", "Words that begin a word of the name or user name, in any case; at most 10.", searchText}}
-	searchText = schema{"type": "string", "maxLength": maxSearch}
+	nameSearch = []parameter{searchIn("the name or user name")}
 	anyID      = schema{"type": "string", "example": sampleID}
 )
+
+func searchIn(what string) parameter {
+	about := fmt.Sprintf("Words that each begin a word of %s, in any case; at most %d.", what, maxWords)
+	return parameter{"search", about, schema{"type": "string", "maxLength": maxSearch}}
+}
 
 // parameters are those of the query that the route takes.
 func (o operation) parameters() []parameter {
@@ -90,7 +95,7 @@ func (a *api) page(r *request, q *query) store.Paging {
 		p.Size = n
 	}
 	if tooMuch(p.Search) {
-		q.problems.Add("search", fmt.Sprintf("Search for at most 10 words and %d characters.", maxSearch))
+		q.problems.Add("search", fmt.Sprintf("Search for at most %d words and %d characters.", maxWords, maxSearch))
 	}
 	if p.Err = q.problems.Err(); p.Err != nil {
 		return p
@@ -104,7 +109,7 @@ func (a *api) page(r *request, q *query) store.Paging {
 // tooMuch bounds what one search may cost: each word is held against each word
 // of each row.
 func tooMuch(search string) bool {
-	return utf8.RuneCountInString(search) > maxSearch || store.CountWords(search) > 10
+	return utf8.RuneCountInString(search) > maxSearch || store.CountWords(search) > maxWords
 }
 
 // list is the body of a page.

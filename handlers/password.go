@@ -11,14 +11,13 @@ import (
 var errOthers = errors.New("another's account")
 
 // prove checks the password that a caller gives for an action on its own
-// account. It returns the stored hash that the password matches, "" when it is
-// wrong, was not given or the account is another's, and who the caller is.
-func (a *api) prove(r *request, action store.Action, in *store.Input, secret *string) (proven string, owner store.User, err error) {
+// account, and returns what it was checked against. It is not right when none
+// was given or the account is another's.
+func (a *api) prove(r *request, action store.Action, in *store.Input, secret *string) (own store.Credentials, right bool, err error) {
 	if in.Err != nil || secret == nil {
-		return "", store.User{}, nil
+		return own, false, nil
 	}
-	var own store.Credentials
-	right, _, err := a.Hasher.VerifyAfter(r.Context(), *secret, func() (_ string, err error) {
+	right, _, err = a.Hasher.VerifyAfter(r.Context(), *secret, func() (_ string, err error) {
 		own, err = a.Store.OwnCredentials(r.Context(), r.actor, action, r.PathValue("id"))
 		if err == nil && own.Account == "" {
 			err = errOthers
@@ -26,12 +25,9 @@ func (a *api) prove(r *request, action store.Action, in *store.Input, secret *st
 		return own.Hash, err
 	})
 	if errors.Is(err, errOthers) {
-		return "", store.User{}, nil
+		err = nil
 	}
-	if right {
-		proven = own.Hash
-	}
-	return proven, own.User, err
+	return own, right, err
 }
 
 type passwordInput struct {
@@ -50,13 +46,16 @@ func passwordFields(in *passwordInput) []field {
 func (a *api) changePassword(r *request) (answer, error) {
 	var in passwordInput
 	r.decode(&in.Input, passwordFields(&in))
-	var owner store.User
-	var err error
-	if in.Proven, owner, err = a.prove(r, store.ChangePassword, &in.Input, in.current); err != nil {
+	own, right, err := a.prove(r, store.ChangePassword, &in.Input, in.current)
+	if err != nil {
 		return answer{}, err
 	}
-	if in.Proven != "" {
-		if in.NewHash, err = a.hashGood(r, &in.Problems, "new_password", in.new, owner); err != nil {
+	if right {
+		in.Proven = own.Hash
+		if err := a.Store.Proven(r.Context(), own); err != nil {
+			return answer{}, err
+		}
+		if in.NewHash, err = a.hashGood(r, &in.Problems, "new_password", in.new, own.User); err != nil {
 			return answer{}, err
 		}
 	}

@@ -62,7 +62,7 @@ var recordFilters = []parameter{
 	dateAfter,
 	dateBefore,
 	updatedAfter,
-	{"search", "Words that begin a word of title or description, in any case; at most 10.", searchText},
+	searchIn("title or description"),
 	{"ordering", "By date; -date, the newest first, if left out.", schema{"type": "string", "enum": []string{"date", "-date"}}},
 }
 

@@ -53,7 +53,7 @@ const (
 	openAPI      = "3.1.1"
 	introduction = "Health records of a medical practice.\n\n" +
 		"Every path is served without its last slash too. HEAD is answered as GET, OPTIONS with the methods in Allow, other methods with 405, unknown paths with 404.\n\n" +
-		"Bodies are JSON in UTF-8, not compressed. White space around a text that is not a password is cut off; lengths are counted after that, in code points. " +
+		"Bodies are JSON in UTF-8, not compressed, at most %d levels deep and of at most %d values; request line and headers have at most %d KiB. White space around a text that is not a password is cut off; lengths are counted after that, in code points. " +
 		"A member or query parameter that is not named here is refused with 400. What is read-only is ignored, so that what was read can be sent back.\n\n" +
 		"An answer that is no success is an Error, or, with 400, the messages of every bad field. What the caller may not see is 404, as if it did not exist."
 )
@@ -75,7 +75,7 @@ func Schema(passwordMinLength int) []byte {
 	}
 	return encode(schema{
 		"openapi": openAPI,
-		"info":    schema{"title": "healthrecords", "version": "1", "description": introduction, "license": schema{"name": "MIT", "identifier": "MIT"}},
+		"info":    schema{"title": "healthrecords", "version": "1", "description": fmt.Sprintf(introduction, maxDepth, maxValues, maxHeader>>10), "license": schema{"name": "MIT", "identifier": "MIT"}},
 		"servers": []schema{{"url": "/"}},
 		"tags":    tags,
 		"paths":   paths,
@@ -202,6 +202,9 @@ func (r route) failed() []int {
 	list := append([]int{400, 431, 500, 503}, r.also...)
 	if r.access != ignoreToken {
 		list = append(list, 401)
+	}
+	if r.access == needsToken && !strings.HasPrefix(r.path, "/api/me/") {
+		list = append(list, 403) // to who must have a second factor, if to nobody else
 	}
 	if placeholder.MatchString(r.path) {
 		list = append(list, 404)

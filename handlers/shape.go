@@ -23,15 +23,27 @@ type describer struct {
 	passwordMinLength int
 }
 
+// answered is the type of what the route answers, or nil.
+func (r route) answered() reflect.Type {
+	if r.answers == nil {
+		return nil
+	}
+	return reflect.TypeOf(r.answers.example)
+}
+
 // schemas describes what is answered, each kind once.
 func (d describer) schemas() schema {
 	all := schema{
-		"Error":       d.typed(reflect.TypeFor[detail](), nil, true),
+		"Error":       d.members(reflect.TypeFor[detail](), nil),
 		"FieldErrors": fieldErrors,
 	}
 	for _, r := range routes {
-		if r.answers != nil && all[r.answers.name] == nil {
-			all[r.answers.name] = d.typed(reflect.TypeOf(r.answers.example), r.answers.create, true)
+		switch t := r.answered(); {
+		case t == nil:
+		case t.Kind() == reflect.Struct:
+			all[r.answers.name] = d.members(t, r.answers.create)
+		default:
+			all[r.answers.name] = d.typed(t, nil)
 		}
 	}
 	return all
@@ -49,14 +61,14 @@ func (d describer) answer(r route) schema {
 	if !r.list {
 		return schema{"schema": one, "example": r.answers.example}
 	}
-	page := d.typed(reflect.TypeFor[list[any]](), nil, true)
+	page := d.members(reflect.TypeFor[list[any]](), nil)
 	page["properties"].(schema)["results"] = schema{"type": "array", "items": one}
 	return schema{"schema": page, "example": list[any]{Results: []any{r.answers.example}}}
 }
 
-// typed describes how a type is encoded. Of its members that are fields it
-// says their limits too. Below the top, what has a name of its own is named.
-func (d describer) typed(t reflect.Type, fields []field, top bool) schema {
+// typed describes how a type is encoded, or refers to the resource that it is.
+// The fields are those of a struct, as in members.
+func (d describer) typed(t reflect.Type, fields []field) schema {
 	switch t {
 	case reflect.TypeFor[store.Instant]():
 		return schema{"type": "string", "format": "date-time"}
@@ -65,14 +77,14 @@ func (d describer) typed(t reflect.Type, fields []field, top bool) schema {
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
-		s := d.typed(t.Elem(), nil, false)
+		s := d.typed(t.Elem(), nil)
 		s["type"] = []any{s["type"], "null"}
 		return s
 	case reflect.Slice:
-		return schema{"type": "array", "items": d.typed(t.Elem(), nil, false)}
+		return schema{"type": "array", "items": d.typed(t.Elem(), nil)}
 	case reflect.Struct:
 		for _, r := range routes {
-			if !top && r.answers != nil && reflect.TypeOf(r.answers.example) == t {
+			if r.answered() == t {
 				return refTo("schemas", r.answers.name)
 			}
 		}
@@ -91,7 +103,8 @@ func (d describer) typed(t reflect.Type, fields []field, top bool) schema {
 	panic("handlers: an answer holds a " + t.String() + ", which the schema cannot describe")
 }
 
-// members describes an object that is encoded from a struct.
+// members describes an object that is encoded from a struct. Of its members
+// that are fields it says their limits too.
 func (d describer) members(t reflect.Type, fields []field) schema {
 	properties, required := make(schema), []string{}
 	for _, member := range reflect.VisibleFields(t) {
@@ -99,11 +112,14 @@ func (d describer) members(t reflect.Type, fields []field) schema {
 		if member.Anonymous || name == "-" {
 			continue
 		}
+		held := member.Type
 		if option != "omitempty" && option != "omitzero" {
 			required = append(required, name)
+		} else if held.Kind() == reflect.Pointer {
+			held = held.Elem() // it is left out rather than null
 		}
 		f := named(fields, name)
-		s := d.typed(member.Type, f.fields, false)
+		s := d.typed(held, f.fields)
 		if f.fixed {
 			s["readOnly"] = true
 		}

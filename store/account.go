@@ -33,6 +33,20 @@ type Input struct {
 	Problems Problems
 }
 
+// separate makes an input that was copied share no problems with the first.
+func (in *Input) separate() { in.Problems = in.Problems.clone() }
+
+// copyOf returns a copy of an input for one run of an action: the problems found
+// in it go with the run when that is undone and the action is run again.
+func copyOf[T any, P interface {
+	*T
+	separate()
+}](in P) P {
+	c := *in
+	P(&c).separate()
+	return &c
+}
+
 // UserInput is the part of an input that every account has; nil is not given.
 type UserInput struct {
 	Username        *string
@@ -88,7 +102,7 @@ func (t *tx) staffWritesActive(in *UserInput, p *Problems) *bool {
 }
 
 // changeUser applies what a body says of the person. Only the owner's password
-// lets the owner change the e-mail address; a link that was sent to the address
+// lets the owner change the e-mail address; a token that was sent to the address
 // before is void then.
 func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 	name := a.user.Name()
@@ -102,16 +116,11 @@ func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 			t.proveEmail(a, in, p)
 		}
 		a.formerEmail = a.user.Email
-		if err := t.voidTokens(a.id, ResetToken); err != nil {
+		if err := t.voidTokens(a.id); err != nil {
 			return err
 		}
 	}
 	t.set(&a.user.Email, in.Email, "email")
-	if in.Proven != "" && in.Proven == a.password {
-		if err := t.forget(t.ownLimit(a.id)); err != nil {
-			return err
-		}
-	}
 	if active := t.staffWritesActive(in, p); active != nil {
 		return t.setActive(a, *active)
 	}
@@ -143,7 +152,7 @@ func (t *tx) setActive(a *account, active bool) error {
 		return err
 	}
 	a.devicesSince = t.at()
-	if err := t.voidTokens(a.id, ResetToken); err != nil {
+	if err := t.voidTokens(a.id); err != nil {
 		return err
 	}
 	_, err := t.endSessions(a.id)
@@ -191,10 +200,11 @@ func (t *tx) deleteAccount(a *account) error {
 	if _, err := t.endSessions(a.id); err != nil {
 		return err
 	}
-	for _, statement := range []string{`DELETE FROM one_use WHERE account_id = $1`, `DELETE FROM invitations WHERE account_id = $1`} {
-		if _, err := t.exec(statement, a.id); err != nil {
-			return err
-		}
+	if err := t.voidTokens(a.id); err != nil {
+		return err
+	}
+	if _, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, a.id); err != nil {
+		return err
 	}
 	_, err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, t.at(), a.id)
 	t.entry.version = a.version

@@ -195,7 +195,7 @@ func (t *tx) insertAccount(a *account) error {
 			active, verified, version, paired, renamed, created_at, updated_at, email_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13)`,
 		a.id, a.role, t.s.keys.nameHashOf(a), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
-		a.active, a.verified, a.version, a.createdAt, a.createdAt, t.s.keys.emailHash(a.user.Email))
+		flag(a.active), flag(a.verified), a.version, a.createdAt, a.createdAt, orNull(t.s.keys.emailHash(a.user.Email)))
 	t.entry.object, t.entry.version = a.id, a.version
 	return err
 }
@@ -206,8 +206,8 @@ func (t *tx) updateAccount(a *account) error {
 	a.version++
 	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
 			renamed = $6, updated_at = $7, otp_on = $8, otp = $9, email_hash = $10, devices_since = $11 WHERE id = $12`,
-		a.sealedProfile(), a.sealedPassword(), a.active, a.verified, a.version, a.renamed, t.at(),
-		a.otpOn, a.sealedOTP(), t.s.keys.emailHash(a.user.Email), a.devicesSince, a.id)
+		a.sealedProfile(), a.sealedPassword(), flag(a.active), flag(a.verified), a.version, a.renamed, t.at(),
+		flag(a.otpOn), orNull(a.sealedOTP()), orNull(t.s.keys.emailHash(a.user.Email)), a.devicesSince, a.id)
 	t.entry.version = a.version
 	if err != nil || a.formerEmail == "" {
 		return err

@@ -99,6 +99,23 @@ func collect[T any](rows *sql.Rows, scan func(rowScanner) (T, error)) ([]T, erro
 	return items, rows.Err()
 }
 
+// flag is a truth as an INTEGER column has it.
+func flag(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+// orNull is NULL in place of an empty value. PostgreSQL's driver takes an empty
+// []byte for a value.
+func orNull[T string | []byte](v T) any {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
+}
+
 func scanText(r rowScanner) (text string, err error) {
 	err = r.Scan(&text)
 	return text, err

@@ -70,6 +70,7 @@ func (t *tx) staffOnly(in *DoctorInput) (verified *bool, patients *[]string) {
 func (s *Store) CreateDoctor(ctx context.Context, a Actor, in *DoctorInput) (Doctor, error) {
 	var d Doctor
 	err := s.act(ctx, a, CreateDoctor, "", func(t *tx) error {
+		in := copyOf(in)
 		verified, patients := t.staffOnly(in)
 		isVerified := t.who.role == Staff && (verified == nil || *verified)
 		own, plan, err := t.register(DoctorRole, isVerified, &in.Input, &in.User, "patients", patients)
@@ -153,6 +154,7 @@ func (s *Store) Doctors(ctx context.Context, a Actor, p Paging) (Page[Doctor], e
 func (s *Store) ChangeDoctor(ctx context.Context, a Actor, id string, match Match, in *DoctorInput) (Doctor, error) {
 	var d Doctor
 	err := s.act(ctx, a, ChangeDoctor, id, func(t *tx) error {
+		in := copyOf(in)
 		own, err := t.reachDoctor(id)
 		if err != nil {
 			return err

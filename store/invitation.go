@@ -51,6 +51,7 @@ func (t *tx) scanInvitation(row rowScanner) (Invitation, error) {
 func (s *Store) Invite(ctx context.Context, a Actor, in *InvitationInput) (Invitation, error) {
 	var i Invitation
 	err := s.act(ctx, a, Invite, "", func(t *tx) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}
@@ -169,7 +170,7 @@ func (s *Store) ResendInvitation(ctx context.Context, a Actor, id string) (Invit
 		if _, err := t.invitation(id); err != nil {
 			return err
 		}
-		if _, err := t.take(invited, id); err != nil {
+		if err := t.take(invited, id); err != nil {
 			return err
 		}
 		var err error
@@ -222,6 +223,7 @@ type Accepted struct {
 func (s *Store) AcceptInvitation(ctx context.Context, a Actor, in *AcceptInput) (Accepted, error) {
 	var done Accepted
 	err := s.act(ctx, a, AcceptInvitation, "", func(t *tx) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}
@@ -260,8 +262,6 @@ func (t *tx) accept(own *account, in *AcceptInput) error {
 	if _, err := t.exec(`UPDATE accounts SET name_hash = $1 WHERE id = $2`, t.s.keys.nameHashOf(own), own.id); err != nil {
 		return err
 	}
-	if _, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, own.id); err != nil {
-		return err
-	}
-	return t.voidTokens(own.id, InvitationToken)
+	_, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, own.id)
+	return err
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -71,28 +73,25 @@ func network(address string) string {
 // limit is a row of the table.
 type limit struct {
 	failures, recent int
-	at               Instant // "" when the row is new
+	at               Instant // "" when there is no row
 }
 
-// limit returns a row as it is and keeps everybody else from it until the
-// action ends.
-func (t *tx) limit(subject, account string) (limit, error) {
+// limit returns a row, the zero limit when there is none. Who only looks writes
+// nothing: to refuse costs no disk.
+func (t *tx) limit(subject string) (limit, error) {
 	var l limit
-	err := t.row(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, 0, 0, '')
-		ON CONFLICT (subject) DO UPDATE SET account_id = excluded.account_id
-		RETURNING failures, recent, at`, []byte(subject), orNull(account)).Scan(&l.failures, &l.recent, &l.at)
+	err := t.row(`SELECT failures, recent, at FROM limits WHERE subject = $1`, []byte(subject)).Scan(&l.failures, &l.recent, &l.at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return limit{}, nil
+	}
 	return l, err
 }
 
-func orNull(id string) any {
-	if id == "" {
-		return nil
-	}
-	return id
-}
-
-func (t *tx) setLimit(subject string, l limit) error {
-	_, err := t.exec(`UPDATE limits SET failures = $1, recent = $2, at = $3 WHERE subject = $4`, l.failures, l.recent, l.at, []byte(subject))
+func (t *tx) setLimit(subject, account string, l limit) error {
+	_, err := t.exec(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (subject) DO UPDATE SET account_id = excluded.account_id,
+			failures = excluded.failures, recent = excluded.recent, at = excluded.at`,
+		[]byte(subject), orNull(account), l.failures, l.recent, l.at)
 	return err
 }
 
@@ -120,7 +119,7 @@ type attempt struct {
 // reserve counts an attempt by a way in. It returns Throttled when the delay
 // after those before it is not over.
 func (t *tx) reserve(subject, account string) (attempt, error) {
-	l, err := t.limit(subject, account)
+	l, err := t.limit(subject)
 	if err != nil {
 		return attempt{}, err
 	}
@@ -134,7 +133,7 @@ func (t *tx) reserve(subject, account string) (attempt, error) {
 		}
 	}
 	made := attempt{subject: subject, at: t.at(), before: l.at, exhausted: l.failures >= maxFailures}
-	return made, t.setLimit(subject, limit{l.failures + 1, l.recent + 1, t.at()})
+	return made, t.setLimit(subject, account, limit{l.failures + 1, l.recent + 1, t.at()})
 }
 
 // settle takes an attempt that succeeded out of the counts: all failures before
@@ -159,23 +158,35 @@ func (t *tx) unmake(made attempt) error {
 
 // take counts a request of somebody, be it an address or an account. It returns
 // Throttled when that has made too many.
-func (t *tx) take(r rate, who string) (subject string, err error) {
-	subject = string(t.s.keys.hash(r.kind, who))
-	l, err := t.limit(subject, "")
+func (t *tx) take(r rate, who string) error {
+	subject, l, err := t.room(r, who)
 	if err != nil {
-		return "", err
+		return err
+	}
+	return t.setLimit(subject, "", l)
+}
+
+// room returns the row of a rate as it is to be when one more request is let
+// through, or Throttled.
+func (t *tx) room(r rate, who string) (subject string, l limit, err error) {
+	subject = string(t.s.keys.hash(r.kind, who))
+	if l, err = t.limit(subject); err != nil {
+		return "", l, err
 	}
 	full := t.now.Add(time.Duration(r.burst) * r.every)
 	until := t.now
-	if l.at != "" {
-		until = latest(t.now, earliest(l.at.Time(), full)) // the clock may have been put back
+	if used := l.at.Time(); used.After(until) {
+		until = used
+	}
+	if until.After(full) { // the clock was put back
+		until = full
 	}
 	until = until.Add(r.every)
 	if wait := until.Sub(full); wait > 0 {
-		return "", Throttled{wait}
+		return "", l, Throttled{wait}
 	}
 	l.at = InstantOf(until)
-	return subject, t.setLimit(subject, l)
+	return subject, l, nil
 }
 
 // giveBack makes as if a request had not been made.
@@ -183,29 +194,15 @@ func (t *tx) giveBack(r rate, subject string) error {
 	if subject == "" {
 		return nil
 	}
-	l, err := t.limit(subject, "")
+	l, err := t.limit(subject)
 	if err != nil {
 		return err
 	}
-	if l.at == "" { // it was purged meanwhile
-		l.at = t.at()
+	if l.at == "" {
+		return nil // it was purged meanwhile
 	}
 	l.at = InstantOf(l.at.Time().Add(-r.every))
-	return t.setLimit(subject, l)
-}
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	return t.setLimit(subject, "", l)
 }
 
 // admitFrom counts a request from the actor's address in a transaction of its
@@ -215,6 +212,5 @@ func (s *Store) admitFrom(ctx context.Context, a Actor, r rate) error {
 }
 
 func (t *tx) admitFrom(a Actor, r rate) error {
-	_, err := t.take(r, network(a.Address))
-	return err
+	return t.take(r, network(a.Address))
 }

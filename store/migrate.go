@@ -79,7 +79,7 @@ func (t *tx) hashEmails() error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE accounts SET email_hash = $1 WHERE id = $2`, t.s.keys.emailHash(a.user.Email), id); err != nil {
+		if _, err := t.exec(`UPDATE accounts SET email_hash = $1 WHERE id = $2`, orNull(t.s.keys.emailHash(a.user.Email)), id); err != nil {
 			return err
 		}
 	}

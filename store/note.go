@@ -191,6 +191,7 @@ func (t *tx) fetchNotes(f NoteFilter, from Position, limit int) ([]*note, error)
 func (s *Store) CreateNote(ctx context.Context, a Actor, in *NoteInput) (Note, error) {
 	var shown Note
 	err := s.act(ctx, a, CreateNote, "", func(t *tx) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}
@@ -275,6 +276,7 @@ func (t *tx) countNotes(record string) error {
 func (s *Store) ChangeNote(ctx context.Context, a Actor, id string, match Match, in *NoteInput) (Note, error) {
 	var shown Note
 	err := s.act(ctx, a, ChangeNote, id, func(t *tx) error {
+		in := copyOf(in)
 		n, err := t.reachNote(id)
 		if err != nil {
 			return err

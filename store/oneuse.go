@@ -35,9 +35,12 @@ func tokenHash(token string) []byte {
 	return sum[:]
 }
 
-// newToken makes a token for an account, in place of those of its kind before.
+// newToken makes a token for an account, in place of those before.
 func (t *tx) newToken(id, account string, kind TokenKind, lifetime time.Duration) (token string, err error) {
-	if err := t.voidTokens(account, kind); err != nil {
+	if err := t.holdAccount(account); err != nil { // of two made at once, one is in place of the other
+		return "", err
+	}
+	if err := t.voidTokens(account); err != nil {
 		return "", err
 	}
 	token = t.s.keys.oneUseToken(id)
@@ -46,8 +49,9 @@ func (t *tx) newToken(id, account string, kind TokenKind, lifetime time.Duration
 	return token, err
 }
 
-func (t *tx) voidTokens(account string, kind TokenKind) error {
-	_, err := t.exec(`DELETE FROM one_use WHERE account_id = $1 AND kind = $2`, account, kind)
+// voidTokens makes the tokens of an account useless, of either kind.
+func (t *tx) voidTokens(account string) error {
+	_, err := t.exec(`DELETE FROM one_use WHERE account_id = $1`, account)
 	return err
 }
 

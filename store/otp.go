@@ -72,6 +72,7 @@ func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]strin
 	}
 	var codes []string
 	err = s.actOnSelf(ctx, a, ConfirmOTP, func(t *tx, own *account) error {
+		in := copyOf(in)
 		if own.otpOn {
 			return ErrOTPOn
 		}
@@ -119,6 +120,7 @@ type EndOTPInput struct {
 // is none.
 func (s *Store) EndOTP(ctx context.Context, a Actor, in *EndOTPInput) error {
 	return s.actOnSelf(ctx, a, EndOTP, func(t *tx, own *account) error {
+		in := copyOf(in)
 		if !own.otpOn {
 			return ErrNotFound
 		}

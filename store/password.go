@@ -16,6 +16,7 @@ type PasswordInput struct {
 // other sessions and tells the owner by mail.
 func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) error {
 	return s.actOnSelf(ctx, a, ChangePassword, func(t *tx, own *account) error {
+		in := copyOf(in)
 		if in.Err != nil {
 			return in.Err
 		}
@@ -41,7 +42,7 @@ func (t *tx) setPassword(own *account, hash string) error {
 	if err := t.updateAccount(own); err != nil {
 		return err
 	}
-	if err := t.voidTokens(own.id, ResetToken); err != nil {
+	if err := t.voidTokens(own.id); err != nil {
 		return err
 	}
 	if err := t.forgetFailures(own.id); err != nil {

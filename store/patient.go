@@ -51,6 +51,7 @@ func orEmpty(ids []string) []string {
 func (s *Store) CreatePatient(ctx context.Context, a Actor, in *PatientInput) (Patient, error) {
 	var p Patient
 	err := s.act(ctx, a, CreatePatient, "", func(t *tx) error {
+		in := copyOf(in)
 		own, plan, err := t.register(PatientRole, false, &in.Input, &in.User, "doctors", in.Doctors)
 		if err != nil {
 			return err
@@ -141,6 +142,7 @@ func (t *tx) patients(p Paging, narrow func(*statement)) (Page[Patient], error) 
 func (s *Store) ChangePatient(ctx context.Context, a Actor, id string, match Match, in *PatientInput) (Patient, error) {
 	var p Patient
 	err := s.act(ctx, a, ChangePatient, id, func(t *tx) error {
+		in := copyOf(in)
 		own, err := t.reachPatient(id)
 		if err != nil {
 			return err

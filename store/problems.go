@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -38,6 +39,15 @@ func (p *Problems) Has(field string) bool { return len(p.messages[field]) > 0 }
 func (p *Problems) Forget(field string) {
 	delete(p.messages, field)
 	p.names = slices.DeleteFunc(p.names, func(name string) bool { return name == field })
+}
+
+// clone returns a copy that shares nothing with p.
+func (p *Problems) clone() Problems {
+	c := Problems{declared: p.declared, names: slices.Clone(p.names), messages: maps.Clone(p.messages)}
+	for name, messages := range c.messages {
+		c.messages[name] = slices.Clip(messages)
+	}
+	return c
 }
 
 // Err returns nil when nothing was noted, else an *[Invalid].

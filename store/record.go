@@ -229,6 +229,7 @@ func (f RecordFilter) narrow(q *statement) {
 func (s *Store) CreateRecord(ctx context.Context, a Actor, in *RecordInput) (Record, error) {
 	var shown Record
 	err := s.act(ctx, a, CreateRecord, "", func(t *tx) error {
+		in := copyOf(in)
 		r, err := t.createRecord(in)
 		if err == nil {
 			shown = r.show()
@@ -314,6 +315,7 @@ func (t *tx) dateOf(r *record, in *RecordInput) {
 func (s *Store) ChangeRecord(ctx context.Context, a Actor, id string, match Match, in *RecordInput) (Record, error) {
 	var shown Record
 	err := s.act(ctx, a, ChangeRecord, id, func(t *tx) error {
+		in := copyOf(in)
 		r, err := t.reachRecord(id)
 		if err != nil {
 			return err

@@ -19,7 +19,7 @@ func (s *Store) RequestReset(ctx context.Context, a Actor, username, email strin
 		if username == "" {
 			hash, where = t.s.keys.emailHash(email), "email_hash = $"
 		}
-		if _, err := t.take(resetTargets, string(hash)); err != nil {
+		if err := t.take(resetTargets, string(hash)); err != nil {
 			return err
 		}
 		found, err := t.resettable(where, hash)
@@ -47,7 +47,7 @@ const sharedAddress = 20
 func (t *tx) resettable(where string, hash []byte) ([]*account, error) {
 	var q statement
 	q.add(`SELECT `+accountColumns+` FROM accounts a WHERE a.active = 1 AND a.deleted_at IS NULL AND a.`+where+`
-		AND NOT EXISTS (SELECT 1 FROM invitations i WHERE i.account_id = a.id) ORDER BY a.id LIMIT $`, hash, sharedAddress)
+		AND NOT EXISTS (SELECT 1 FROM invitations i WHERE i.account_id = a.id) ORDER BY a.id LIMIT $`, orNull(hash), sharedAddress)
 	rows, err := t.rows(q.text.String(), q.args...)
 	if err != nil {
 		return nil, err

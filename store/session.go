@@ -34,6 +34,9 @@ func (t *tx) openSession(own *account, address, agent string) (Grant, error) {
 	x := session{id: t.s.NewID(), account: own.id, refreshID: t.s.NewID(), refreshIssued: t.second()}
 	x.expires = InstantOf(x.refreshIssued.Add(t.s.options.SessionLifetime))
 	t.entry.session = x.id
+	if err := t.holdAccount(own.id); err != nil {
+		return Grant{}, err
+	}
 	_, err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at, address, agent)
 		VALUES ($1, $2, $3, $4, $5, $6, '', '', $7, $8)`,
 		x.id, own.id, t.at(), x.expires, x.refreshID, InstantOf(x.refreshIssued), address, agentText(agent))
@@ -50,6 +53,15 @@ func (t *tx) openSession(own *account, address, agent string) (Grant, error) {
 		}
 	}
 	return t.grant(x), nil
+}
+
+// holdAccount writes an account as it is. Where transactions run beside each
+// other, one that changes the account comes wholly before this one or wholly
+// after: a session that is opened while the account is shut out, or its password
+// changed, is ended with the others.
+func (t *tx) holdAccount(id string) error {
+	_, err := t.exec(`UPDATE accounts SET updated_at = updated_at WHERE id = $1`, id)
+	return err
 }
 
 // maxAgent is how many code points are kept of what a client calls itself.
@@ -150,6 +162,7 @@ func (s *Store) Refresh(ctx context.Context, a Actor, account, id, token string)
 	var g Grant
 	replayed := false
 	err := s.act(ctx, a, RefreshSession, id, func(t *tx) error {
+		g, replayed = Grant{}, false
 		x, err := t.session(id, account)
 		if err != nil {
 			return err

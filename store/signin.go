@@ -91,13 +91,16 @@ func (t *tx) attemptAs(a Actor, own *account, username string, d Device) (made a
 }
 
 func (t *tx) attemptAsStranger(from, account, username string) (attempt, error) {
-	peer, err := t.take(strangers, from)
+	peer, share, err := t.room(strangers, from)
 	if err != nil {
 		return attempt{}, err
 	}
 	made, err := t.reserve(string(t.s.keys.hash("name", string(t.s.keys.nameHash(username)))), account)
+	if err != nil {
+		return attempt{}, err
+	}
 	made.peer = peer
-	return made, err
+	return made, t.setLimit(peer, "", share)
 }
 
 // knows tells whether a proof was given for this account and its owner was not
@@ -133,6 +136,13 @@ func (s *Store) OwnCredentials(ctx context.Context, a Actor, action Action, id s
 		return err
 	})
 	return c, err
+}
+
+// Proven says that the password was right for which [Store.OwnCredentials] was
+// asked, whatever becomes of the action: the attempt is taken out of the counts.
+// Not for EndOTP, which wants a code too, and settles that itself.
+func (s *Store) Proven(ctx context.Context, c Credentials) error {
+	return s.write(ctx, func(t *tx) error { return t.forget(c.made.subject) })
 }
 
 // reachOwn returns the account that an action changes.

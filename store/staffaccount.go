@@ -24,6 +24,7 @@ func (a *account) staffMember() StaffMember {
 func (s *Store) CreateStaff(ctx context.Context, a Actor, in *StaffInput) (StaffMember, error) {
 	var m StaffMember
 	err := s.act(ctx, a, CreateStaff, "", func(t *tx) error {
+		in := copyOf(in)
 		own, _, err := t.register(Staff, false, &in.Input, &in.User, "", nil)
 		if err != nil {
 			return err
@@ -71,6 +72,7 @@ func (s *Store) StaffList(ctx context.Context, a Actor, p Paging) (Page[StaffMem
 func (s *Store) ChangeStaff(ctx context.Context, a Actor, id string, match Match, in *StaffInput) (StaffMember, error) {
 	var m StaffMember
 	err := s.act(ctx, a, ChangeStaff, id, func(t *tx) error {
+		in := copyOf(in)
 		own, err := t.reachStaff(id)
 		if err != nil {
 			return err

@@ -1,0 +1,43 @@
+package store_test
+
+import (
+	"testing"
+
+	"healthrecords/store"
+)
+
+// toStepOne makes the database one of the first release.
+func (p *practice) toStepOne() {
+	p.t.Helper()
+	p.Close()
+	for _, statement := range []string{
+		`DROP TABLE recovery_codes`, `DROP TABLE limits`, `DROP TABLE one_use`, `DROP TABLE invitations`,
+		`DROP INDEX accounts_by_email`, `DROP INDEX sessions_over`, `DROP INDEX outbox_done`,
+		`ALTER TABLE accounts DROP COLUMN otp_on`, `ALTER TABLE accounts DROP COLUMN otp`, `ALTER TABLE accounts DROP COLUMN otp_step`,
+		`ALTER TABLE accounts DROP COLUMN email_hash`, `ALTER TABLE accounts DROP COLUMN devices_since`,
+		`ALTER TABLE sessions DROP COLUMN address`, `ALTER TABLE sessions DROP COLUMN agent`, `ALTER TABLE outbox DROP COLUMN recipient`,
+		`DELETE FROM schema_steps WHERE step > 1`,
+	} {
+		p.exec(statement)
+	}
+}
+
+// A database from before there were second factors, limits and resets is
+// brought up to date with all that is in it.
+func TestDatabaseOfTheFirstRelease(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	pat := p.patient("pat")
+	p.toStepOne()
+	p.open()
+	if _, err := p.Patient(ctx, pat, pat.Account); err != nil {
+		t.Errorf("Patient in a session from before: error = %v, want nil", err)
+	}
+	wantErr(t, "RequestReset", p.RequestReset(ctx, store.Actor{}, "", "PAT@example.test"), nil)
+	if mails := p.mails()[store.MailReset]; len(mails) != 1 {
+		t.Errorf("%d mails with a token for an address from before, want 1", len(mails))
+	}
+	p.secured(pat)
+	wantErr(t, "sign-in without a code", p.signInWith("pat", nil, nil), store.ErrOTPRequired)
+	p.wantTrail()
+}
