@@ -2,7 +2,7 @@
 import * as api from "../api.js";
 import { edit, form } from "../form.js";
 import { qr } from "../qr.js";
-import { details, email, names, profile } from "./door.js";
+import { details, email, names, passwordHint, profile } from "./door.js";
 import { badge, button, doing, facts, h, heading, link, notice, say, section, time } from "../ui.js";
 
 const own = (me) => (me.role === "staff" ? `/api/staff/${me.id}/` : `/api/${me.role}s/${me.id}/`);
@@ -26,7 +26,8 @@ export async function overview({ me, go }) {
       if (prompt("To delete your account, type your user name.") !== me.user.username) return;
       await api.remove(own(me), object.version);
       location.reload();
-    }, "danger")));
+    }, "danger")),
+    h("p", { class: "quiet" }, "These pages do nothing that a program could not do for you: ", link("/api/docs/", "the API described"), "."));
 }
 
 function profileForm(me, object, go) {
@@ -42,7 +43,7 @@ function passwordForm() {
   const node = form({
     fields: [
       { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" },
-      { name: "new_password", label: "New password", type: "password", autocomplete: "new-password", hint: "At least 15 characters. Four or five words that do not belong together are easy to remember." },
+      { name: "new_password", label: "New password", type: "password", autocomplete: "new-password", hint: passwordHint },
     ],
     submit: "Change the password", send: (typed) => api.post("/api/me/password/", typed),
     done: () => { node.reset(); say("The password is changed. You are signed out everywhere else."); },

@@ -5,7 +5,7 @@ import { form, nest } from "../form.js";
 import { button, empty, h, link, notice, say } from "../ui.js";
 
 const outside = (...content) => h("div", { class: "door" }, content);
-const passwordHint = "At least 15 characters. Four or five words that do not belong together are easy to remember.";
+export const passwordHint = "Make it long: four or five words that do not belong together are easy to remember.";
 
 const username = { name: "username", label: "User name", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true };
 const newPassword = (name) => ({ name, label: "Password", type: "password", autocomplete: "new-password", hint: passwordHint, required: true });

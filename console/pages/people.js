@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import { edit, form } from "../form.js";
 import { flat } from "./account.js";
-import { details, email, names, profile } from "./door.js";
+import { details, email, names, passwordHint, profile } from "./door.js";
 import { badge, birthday, doing, empty, facts, filters, fullName, h, heading, link, list, notice, say, section } from "../ui.js";
 
 const kinds = {
@@ -93,7 +93,7 @@ export function create({ args: [kind], go }) {
   return h("div", { class: "page" }, h("p", { class: "up" }, link(page, "Back")), heading("New " + one),
     kind !== "staff" && notice("An invitation is better: then nobody but its owner ever knows the password. ", link("#/invite/" + kind, "Invite instead")),
     form({
-      fields: [...names, { name: "user.username", label: "User name", autocomplete: "off", autocapitalize: "none", spellcheck: "false" }, { name: "user.password", label: "Password", type: "password", autocomplete: "new-password", hint: "At least 15 characters." }, { ...email, autocomplete: "off" }, ...details[kind]],
+      fields: [...names, { name: "user.username", label: "User name", autocomplete: "off", autocapitalize: "none", spellcheck: "false" }, { name: "user.password", label: "Password", type: "password", autocomplete: "new-password", hint: passwordHint }, { ...email, autocomplete: "off" }, ...details[kind]],
       submit: "Make the account", cancel: page, send: (typed) => api.post(path, profile(typed)),
       done: ({ body }) => { say("The account is made."); go(page + "/" + body.id); },
     }));
