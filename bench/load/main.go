@@ -34,7 +34,7 @@ func main() {
 type options struct {
 	dir, server, staff, passwords string
 	workers, retries              int
-	register, verify              bool
+	verify                        bool
 	staffPassword, seed           string
 }
 
@@ -78,7 +78,6 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.staff, "staff", "", "`user name` of the staff account that creates the others")
 	passwordFile := f.String("password-file", "", "`file` with its password, if STAFF_PASSWORD is not set")
 	f.StringVar(&o.passwords, "passwords", "", "new `file` for the passwords of doctors and patients, as JSON Lines")
-	f.BoolVar(&o.register, "register", false, "patients register themselves instead of being created by staff")
 	f.BoolVar(&o.verify, "verify", true, "read everything back")
 	f.IntVar(&o.workers, "workers", 16, "requests at a time")
 	f.IntVar(&o.retries, "retries", 10, "of one request, after 429 and 503")
@@ -136,7 +135,7 @@ func fill(ctx context.Context, o *options, c *client, b *book, t *tally) error {
 	if err := givePasswords(p, o.seed, o.passwords); err != nil {
 		return err
 	}
-	l := &loader{c, p, staff, o.workers, o.register}
+	l := &loader{c, p, staff, o.workers}
 	v := &verifier{client: c, practice: p, staff: staff, before: before, tally: t}
 	phases := []phase{
 		{"doctors", func(ctx context.Context) (int, error) { return len(p.doctors), l.doctors(ctx) }},

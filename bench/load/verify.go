@@ -116,13 +116,16 @@ func (v *verifier) asDoctor(d *doctor) {
 // asStaff adds what staff read: everybody, and no clinical content.
 func (v *verifier) asStaff() {
 	r := v.reader(v.staff, "staff")
-	var doctors []expected
+	var doctors, patients []expected
 	for _, d := range v.practice.doctors {
-		doctors = append(doctors, expected{d.place, d.id, d.whole})
+		doctors = append(doctors, expected{d.place, d.id, toStaff(d.whole)})
+	}
+	for _, p := range v.practice.patients {
+		patients = append(patients, expected{p.place, p.id, toStaff(p.object)})
 	}
 	for _, size := range pageSizes {
 		v.add(func(ctx context.Context) error {
-			return r.list(ctx, patientsPath, sized(size), expectPatients(v.practice.patients), false)
+			return r.list(ctx, patientsPath, sized(size), patients, false)
 		})
 		v.add(func(ctx context.Context) error { return r.list(ctx, doctorsPath, sized(size), doctors, false) })
 	}
