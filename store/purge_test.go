@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,13 +18,33 @@ func (p *practice) purge() {
 	}
 }
 
-// fillLimits makes rows of limits that belong to nobody, a second between each, the
-// first at the clock's time.
+// fillLimits makes rows of limits that belong to nobody, a second between each,
+// the first at the clock's time. The number is a multiple of 50.
 func (p *practice) fillLimits(n int) {
 	p.t.Helper()
-	p.exec(`INSERT INTO limits (subject, failures, recent, at)
-		WITH RECURSIVE x (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM x WHERE i < $1 - 1)
-		SELECT randomblob(32), 1, 1, strftime('%Y-%m-%dT%H:%M:%S.000000Z', $2, '+' || i || ' seconds') FROM x`, n, p.clock.Now().Format(time.DateTime))
+	const batch = 50
+	var values []string
+	for i := range batch {
+		values = append(values, fmt.Sprintf("($%d, 1, 1, $%d)", 2*i+1, 2*i+2))
+	}
+	tx, err := p.beside().Begin()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer tx.Rollback()
+	for i := 0; i < n; i += batch {
+		var args []any
+		for j := range batch {
+			subject := sha256.Sum256(fmt.Append(nil, i+j))
+			args = append(args, subject[:], store.InstantOf(p.clock.Now().Add(time.Duration(i+j)*time.Second)))
+		}
+		if _, err := tx.Exec(`INSERT INTO limits (subject, failures, recent, at) VALUES `+strings.Join(values, ", "), args...); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if err := tx.Commit(); err != nil {
+		p.t.Fatal(err)
+	}
 }
 
 func TestPurgeOfLimits(t *testing.T) {
@@ -42,7 +65,7 @@ func TestPurgeOfLimits(t *testing.T) {
 	if n := p.count(`SELECT COUNT(*) FROM limits`); n != 1 {
 		t.Errorf("%d limits are kept after a day, want 1", n)
 	}
-	p.fillLimits(1200)
+	p.fillLimits(1500)
 	p.clock.Advance(48 * time.Hour)
 	p.purge()
 	if n := p.count(`SELECT COUNT(*) FROM limits`); n != 1 {
@@ -53,7 +76,7 @@ func TestPurgeOfLimits(t *testing.T) {
 // However many names are tried in a day, what is kept of them is bounded.
 func TestLimitsOfNobodyAreBounded(t *testing.T) {
 	p := newPractice(t)
-	p.fillLimits(100_700)
+	p.fillLimits(101_500)
 	newest := p.texts(`SELECT MAX(at) FROM limits`)
 	p.purge()
 	if n := p.count(`SELECT COUNT(*) FROM limits`); n != 100_000 {
