@@ -79,6 +79,7 @@ async function render() {
   const mine = ++turn, [path, search] = (location.hash.slice(1) || "/").split("?");
   const found = (role) => routes.find((r) => r.roles.includes(role) && r.pattern.test(path));
   here = null;
+  main.setAttribute("aria-busy", "true");
   let route = found("nobody");
   if (!route && !session.signedIn()) return showDoor();
   const slow = setTimeout(() => mine === turn && main.replaceChildren(h("p", { class: "quiet" }, "Loading…")), 300);
@@ -112,6 +113,7 @@ function show(node, outside = false) {
     if (address !== location.hash) return;
     scrollTo(0, place);
     here = address;
+    main.removeAttribute("aria-busy");
   });
   (main.querySelector("[autofocus]") ?? title ?? main).focus({ preventScroll: true });
 }
@@ -147,6 +149,7 @@ async function enter(tokens) {
     turn++;
     header();
     main.replaceChildren(...kept.nodes);
+    main.removeAttribute("aria-busy");
     kept.focus.focus();
   } else if (/^#\/(register|password-reset|invitation)/.test(location.hash)) go("#/");
   else render();

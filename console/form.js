@@ -24,7 +24,7 @@ export function form({ fields, submit, send, done, cancel, kind = "" }) {
   const controls = fields.map((field) => input(field));
   const go = h("button", { class: "main" }, submit);
   const node = h("form", { class: kind, novalidate: true, oninput: () => node.classList.add("dirty"), onsubmit },
-    top, controls, h("div", { class: "actions" }, go, cancel && h("a", { href: cancel, class: "button" }, "Cancel")));
+    top, controls, h("div", { class: "actions" }, go, cancel && h("a", { href: cancel, class: "button", onclick: () => node.classList.remove("dirty") }, "Cancel")));
 
   node.read = () => Object.fromEntries(fields.map(({ name, type }, i) => {
     const control = controls[i].querySelector("input, textarea, select");

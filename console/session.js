@@ -17,8 +17,7 @@ const claims = (token) => JSON.parse(atob(token.split(".")[1].replace(/-/g, "+")
 const issued = (pair) => claims(pair.refresh).iat;
 
 export const signedIn = () => tokens !== null;
-export const account = () => tokens && claims(tokens.access).user_id;
-const sessionID = () => tokens && claims(tokens.access).sid;
+export const id = () => tokens && claims(tokens.access).sid;
 
 /** keep takes a pair of tokens as the ones to use from now on. */
 export function keep({ access, refresh }) {
@@ -75,7 +74,7 @@ async function replace(stale) {
 /** end signs out on the server and in all tabs of this session. */
 export async function end() {
   const refresh = tokens?.refresh;
-  tell({ kind: "out", session: sessionID() });
+  tell({ kind: "out", session: id() });
   forget();
   if (refresh) await post("/api/token/blacklist/", { refresh }).catch(() => {}); // it ends by itself, later
 }
@@ -91,14 +90,14 @@ function consult(kind) {
     const done = () => { heard.delete(done); resolve(); };
     heard.add(done);
     setTimeout(done, 120);
-    tell({ kind, session: sessionID() });
+    tell({ kind, session: id() });
   });
 }
 
 /** listen calls back when another tab has ended this session, or is in use. */
 export function listen({ ended, used }) {
   tabs.onmessage = ({ data }) => {
-    const ours = data.session === sessionID();
+    const ours = data.session === id();
     if (data.kind === "newest" && tokens && (ours || !data.session)) tell({ kind: "tokens", tokens });
     if (data.kind === "tokens") adopt(data.tokens);
     if (data.kind === "out" && ours && tokens) { forget(); ended(); }
@@ -111,7 +110,7 @@ export const use = () => tell({ kind: "used" });
 /** adopt takes another tab's tokens when they are later ones of this session,
  * or when this tab has just been opened and has none. */
 function adopt(theirs) {
-  const later = tokens && claims(theirs.access).sid === sessionID() && issued(theirs) > issued(tokens);
+  const later = tokens && claims(theirs.access).sid === id() && issued(theirs) > issued(tokens);
   if (later || (!tokens && heard.size > 0)) {
     tokens = theirs;
     sessionStorage.setItem("tokens", JSON.stringify(tokens));

@@ -51,14 +51,17 @@ export async function signIn(page, username, secret = password) {
 
 /** open shows an address and waits until it is all there. */
 export async function open(page, address) {
-  await page.evaluate((hash) => { location.hash = hash; }, address);
+  await page.evaluate((hash) => new Promise((done) => {
+    if (location.hash === hash) return done();
+    addEventListener("hashchange", done, { once: true });
+    location.hash = hash;
+  }), address);
   await settled(page);
 }
 
 export async function settled(page) {
-  await page.locator("main h1").first().waitFor();
+  await page.locator("main:not([aria-busy]) > *").first().waitFor();
   await page.waitForLoadState("networkidle");
-  await page.waitForFunction(() => ![...document.querySelectorAll("main .quiet")].some((node) => node.textContent === "Loading…"));
 }
 
 /** sees waits for a text in the page. */

@@ -27,7 +27,7 @@ export async function aPatientsDay({ browser, service, ids }) {
   await sees(page, "changed");
   await page.getByRole("link", { name: "All versions" }).click();
   await sees(page, "version 1");
-  assert.deepEqual(await page.locator("main h3").allTextContents(), ["Sleep, better", "Sleep"]);
+  assert.deepEqual(await page.locator("main h2").allTextContents(), ["Sleep, better", "Sleep"]);
   await page.goBack();
   await page.getByRole("button", { name: "Delete" }).click();
   await page.getByRole("heading", { name: "My records" }).waitFor();

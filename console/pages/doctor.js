@@ -1,18 +1,21 @@
 // What a doctor sees: what is new, the patients, one patient's chart.
 import * as api from "../api.js";
+import * as session from "../session.js";
 import { timeline } from "./records.js";
 import { age, birthday, empty, facts, filters, format, fullName, h, heading, link, list, paragraphs, plural, time } from "../ui.js";
 
 const born = (date) => date && `${birthday(date)} (${plural(age(date), "year")})`;
 
-/** since is when this doctor was last here, on this device: an instant and no
- * more is kept, under the id of the account. */
+/** since is when this doctor was last here before this session, on this device.
+ * Ids and instants are all that is kept of it. */
 function since(me) {
-  const key = "seen " + me.id, visit = "visit " + me.id;
-  if (!sessionStorage.getItem(visit)) sessionStorage.setItem(visit, localStorage.getItem(key) ?? new Date(Date.now() - 7 * 864e5).toISOString());
-  localStorage.setItem(key, new Date().toISOString());
-  return sessionStorage.getItem(visit);
+  const key = "seen " + me.id, seen = JSON.parse(localStorage.getItem(key)) ?? { at: daysAgo(7) };
+  const last = seen.session === session.id() ? seen.last : seen.at;
+  localStorage.setItem(key, JSON.stringify({ session: session.id(), last, at: daysAgo(0) }));
+  return last;
 }
+
+const daysAgo = (n) => new Date(Date.now() - n * 864e5).toISOString();
 
 const periods = [["", "your last visit here"], ["1", "yesterday"], ["7", "a week ago"], ["30", "a month ago"]];
 
@@ -21,7 +24,7 @@ export async function news({ me, params }) {
     return h("div", { class: "page" }, heading("Welcome"), empty("The practice has not yet checked who you are",
       "Until then you can see no patients. Look after your profile under your name above, and ask the practice if it takes long."));
   }
-  const days = params.get("days") ?? "", after = days ? new Date(Date.now() - days * 864e5).toISOString() : since(me);
+  const days = params.get("days") ?? "", after = days ? daysAgo(days) : since(me);
   const [patients, records, notes] = await Promise.all([
     api.all("/api/patients/"),
     api.all(api.query("/api/health-records/", { updated_after: after })),
@@ -36,7 +39,7 @@ export async function news({ me, params }) {
   ].sort((a, b) => (a.at < b.at ? 1 : -1));
   const row = ({ at, record, who, role, text, what }) => h("li", { class: "entry " + role }, h("article", null,
     h("p", { class: "when" }, time(at), " · ", who, " ", what),
-    h("h3", { dir: "auto" }, names[record.patient] && [link("#/patients/" + record.patient, fullName(names[record.patient])), " · "], link("#/records/" + record.id, record.title)),
+    h("h2", { dir: "auto" }, names[record.patient] && [link("#/patients/" + record.patient, fullName(names[record.patient])), " · "], link("#/records/" + record.id, record.title)),
     paragraphs(text, "brief")));
   return h("div", { class: "page" }, heading("What is new"),
     h("form", { class: "filters find", role: "search", onsubmit(event) {

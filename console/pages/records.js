@@ -141,7 +141,7 @@ export async function write({ me, args: [id] }) {
   return h("div", { class: "page" }, up(me, id, patient), heading(me.doctor ? "New record about " + fullName(patient.user) : "New record"),
     !me.doctor && h("p", null, "Your doctors can read what you write here."),
     form({
-      fields: [{ ...fields[0], autofocus: true }, fields[1], { ...fields[2], hint: "Leave this empty for now." }], submit: "Save the record", cancel: back,
+      fields: [{ ...fields[0], autofocus: true }, fields[1], { ...fields[2], hint: "Leave this empty if it is now." }], submit: "Save the record", cancel: back,
       send: ({ date, ...typed }) => api.post("/api/health-records/", { ...typed, ...(date && { date: new Date(date).toISOString() }), patient: me.doctor ? id : undefined }),
       done: ({ body }) => { say("The record is saved."); location.hash = "#/records/" + body.id; },
     }));
@@ -164,7 +164,7 @@ export async function change({ me, args: [id] }) {
 /** versions shows all that a record said, newest first. */
 export async function versions({ me, args: [id] }) {
   return history(`/api/health-records/${id}/versions/`, link("#/records/" + id, "The record"), "record", (v) => [
-    h("h3", { dir: "auto" }, v.title), h("p", { class: "when" }, "happened ", time(v.date), " · by ", by(v.author, me)), paragraphs(v.description)]);
+    h("h2", { dir: "auto" }, v.title), h("p", { class: "when" }, "happened ", time(v.date), " · by ", by(v.author, me)), paragraphs(v.description)]);
 }
 
 export async function noteVersions({ me, args: [id] }) {

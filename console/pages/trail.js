@@ -25,6 +25,7 @@ export async function ofPatient({ args: [id] }) {
 function accesses(id, wanted, none) {
   let day, last, count;
   const own = (e) => (e.actor === id ? "You" : e.actor_name || roles[e.role].replace(/^./, (c) => c.toUpperCase()));
+  const said = (e) => words(e.action, e.actor !== id || !/^(record|note)\./.test(e.action));
   const row = (e) => {
     if (!wanted(e)) return null;
     const today = format(e.at, "day"), same = [today, e.actor, e.action, e.outcome, e.object].join();
@@ -40,7 +41,7 @@ function accesses(id, wanted, none) {
     day = today;
     return [first && h("li", { class: "month" }, h("h2", null, today)), h("li", null, h("div", null,
       h("p", null, h("strong", { dir: "auto" }, own(e)), e.actor_name && e.actor !== id && h("span", { class: "quiet" }, ` (${roles[e.role]})`), " ",
-        e.outcome === "done" ? words(e.action, true) : h("span", null, "tried and was refused: ", words(e.action, true))),
+        e.outcome === "done" ? said(e) : ["tried and was refused: ", said(e)]),
       h("p", { class: "quiet" }, time(e.at, "time"), count, subject(e))))].filter(Boolean);
   };
   return list({ read: api.pages(`/api/patients/${id}/access-log/?page_size=100`), row, none, kind: "log" });
