@@ -46,9 +46,9 @@ export async function aPatientsDay({ browser, service, ids }) {
 
   await open(page, "#/doctors");
   await page.getByRole("listitem").filter({ hasText: "Dermatology" }).getByRole("button", { name: "Choose" }).click();
-  await page.waitForFunction(() => document.querySelector("main ul.rows").children.length === 3);
+  await page.waitForFunction(() => document.querySelector("main ul.rows")?.children.length === 3);
   await page.locator("main ul.rows").first().getByRole("listitem").filter({ hasText: "Mei Tanaka" }).getByRole("button", { name: "Remove" }).click();
-  await page.waitForFunction(() => document.querySelector("main ul.rows").children.length === 2);
+  await page.waitForFunction(() => document.querySelector("main ul.rows")?.children.length === 2);
 
   await open(page, "#/accesses");
   await sees(page, "wrote a note about you");
