@@ -195,6 +195,9 @@ func (w *world) invites() {
 		r := w.do(w.one("staff"), "POST", "/api/invitations/", `{"role":"doctor","email":"`+group+`@example.test"}`).want(w.t, "POST invitations", 201, "")
 		w.add("invitations", group, r.text(w.t, "id"))
 	}
+	for _, group := range []string{"all", "listed"} { // who is invited is a doctor already
+		w.add("doctors", group, w.objects["invitations/waiting"]...)
+	}
 	w.must(w.one("staff"), "DELETE", "/api/invitations/"+w.objects["invitations/deleted"][0]+"/", "")
 }
 

@@ -177,6 +177,8 @@ func (d describer) responses(r route) schema {
 	case r.status == http.StatusNoContent || r.answers == nil:
 	case r.tagged() && r.status == http.StatusCreated:
 		done["headers"] = headersOf("ETag", "Location")
+	case r.status == http.StatusCreated && r.answers.create != nil:
+		done["headers"] = headersOf("Location")
 	case r.tagged():
 		done["headers"] = headersOf("ETag")
 	}
