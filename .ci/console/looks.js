@@ -65,3 +65,14 @@ export async function onPaper({ browser, service, ids, shots }) {
   await page.screenshot({ path: `${shots}/paper.png`, fullPage: true });
   await leave(page);
 }
+
+/** forTheReadme takes the two pictures that README shows. */
+export async function forTheReadme({ browser, service, ids, shots }) {
+  for (const [name, who, address] of [["patient", "margaret", "#/"], ["doctor", "ada", "#/patients/" + ids.margaret]]) {
+    const page = await visit(browser, service, who);
+    await page.setViewportSize({ width: 1120, height: 860 });
+    await open(page, address);
+    await page.screenshot({ path: `${shots}/readme-${name}.png` });
+    await leave(page);
+  }
+}

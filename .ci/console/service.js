@@ -33,7 +33,7 @@ export async function start(binary, settings = {}) {
     child.on("exit", () => { rmSync(dir, { recursive: true, force: true }); resolve(); });
     child.kill("SIGTERM");
   });
-  const command = (...args) => execFileSync(binary, args, { cwd: dir, env, encoding: "utf8" });
+  const command = (...args) => execFileSync(binary, args, { cwd: dir, env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
   return { base, stop, log, command, client: (username) => client(base, username) };
 }
 
