@@ -166,3 +166,13 @@ export async function aOneTimeCode({ browser, service }) {
   await page.getByRole("link", { name: "Set it up" }).waitFor();
   await leave(page);
 }
+
+export async function aCodeThatIsRequired({ browser, binary }) {
+  const service = await start(binary, { REQUIRE_OTP: "doctor" }), admin = await service.client("admin");
+  await admin("POST", "/api/doctors/", { user: { username: "ada", password } });
+  const page = await visit(browser, service, "ada");
+  await sees(page, "The practice asks for a one-time code before you go on.");
+  await page.locator(".qr").waitFor();
+  await leave(page);
+  await service.stop();
+}

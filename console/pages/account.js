@@ -72,9 +72,10 @@ function device(agent) {
 }
 
 /** code turns the one-time code on, in three steps, or off. */
-export async function code({ go }) {
+export async function code({ go, params }) {
   const { body } = await api.get("/api/me/otp/");
-  const page = h("div", { class: "page" }, h("p", { class: "up" }, link("#/account", "My account")), heading("One-time code"));
+  const page = h("div", { class: "page" }, h("p", { class: "up" }, link("#/account", "My account")), heading("One-time code"),
+    params.has("required") && notice("The practice asks for a one-time code before you go on. It takes two minutes, once."));
   page.append(...(body.enabled ? [turnOff(go)] : await turnOn(page)));
   return page;
 }
