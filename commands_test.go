@@ -332,9 +332,40 @@ func TestUser(t *testing.T) {
 	if err := signIn(); err != nil {
 		t.Errorf("SignIn error = %v, want nil", err)
 	}
-	for _, what := range []string{"activate", "deactivate", "sessions"} {
+	for _, what := range []string{"activate", "deactivate", "sessions", "unlock", "reset-password", "reset-otp"} {
 		m.want(exitNo, "", "nobody has that user name\n", "user", what, "nobody")
 	}
+	m.want(exitDone, "The trail holds", "", "audit", "verify")
+}
+
+// Who forgot the password of a locked account gets in again, without any mail.
+func TestUserResetPassword(t *testing.T) {
+	m := newMachine(t, "PUBLIC_URL=https://records.example.org")
+	m.staff("admin")
+	const page = "https://records.example.org/#/password-reset/"
+	reset := func() (token string) {
+		out, _ := m.want(exitDone, page, "in the next 10 minutes", "user", "reset-password", "admin")
+		return strings.TrimSuffix(strings.TrimPrefix(out, page), "\n")
+	}
+	old, token := reset(), reset()
+	confirm := func(token string) error {
+		s := m.store()
+		defer s.Close()
+		if _, err := s.CheckReset(t.Context(), store.Actor{}, token); err != nil {
+			return err
+		}
+		return s.ConfirmReset(t.Context(), store.Actor{}, token, "$argon2id$")
+	}
+	if err := confirm(old); err != store.ErrOneUse {
+		t.Errorf("ConfirmReset with the link of before: error = %v, want ErrOneUse", err)
+	}
+	if err := confirm(token); err != nil {
+		t.Errorf("ConfirmReset with the link: error = %v, want nil", err)
+	}
+	m.want(exitDone, "The failed attempts are forgotten; the password works again.\n", "", "user", "unlock", "admin")
+	m.want(exitDone, "One-time codes are off for the account.\n", "", "user", "reset-otp", "admin")
+	m.want(exitDone, "The account is deactivated.\n", "", "user", "deactivate", "admin")
+	m.want(exitNo, "", "the account is not active; activate it first\n", "user", "reset-password", "admin")
 	m.want(exitDone, "The trail holds", "", "audit", "verify")
 }
 

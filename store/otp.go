@@ -8,9 +8,9 @@ import (
 	"healthrecords/auth"
 )
 
-// The second factor: one-time codes (RFC 6238) out of a secret that the owner's
-// phone holds too, and codes on paper for the day when that is lost (NIST SP
-// 800-63B, sections 3.1.4 and 3.1.2).
+// The second factor: one-time codes (RFC 6238; NIST SP 800-63B, section 3.1.4)
+// out of a secret that the owner's phone holds too, and codes on paper for the
+// day when that is lost (section 4.2.1.1).
 
 // recoveryCodes is how many codes for the day without a phone there are. Each
 // has 80 bits and is good once.
