@@ -59,6 +59,7 @@ function table(columns, rows) {
 function fields(shape, before = "", required = shape.required ?? []) {
   const rows = (node, prefix, needed) => Object.entries(node.properties ?? {}).flatMap(([name, given]) => {
     const value = resolve(given);
+    if (value.readOnly) return [];
     return [[h("code", null, prefix + name, needed.includes(name) && " *"), typeName(given), [value.description, " ", limits(value)]], ...(value.properties ? rows(value, prefix + name + ".", value.required ?? []) : [])];
   });
   return table(["Field", "Type", "Meaning"], rows(shape, before, required));
