@@ -198,6 +198,7 @@ export async function longListsLoadOn({ browser, service }) {
 
 export async function byKeyboardAlone({ browser, service }) {
   const page = await visit(browser, service);
+  await page.waitForFunction(() => document.activeElement.name === "username");
   await page.keyboard.type("margaret");
   await page.keyboard.press("Tab");
   await page.keyboard.type("quiet lanterns drift north");
