@@ -29,7 +29,7 @@ for (const group of [days, doors, habits, looks]) {
       for (const context of browser.contexts()) {
         for (const page of context.pages()) await page.screenshot({ path: `${shots}/failed-${name}.png`, fullPage: true }).catch(() => {});
         for (const page of context.pages()) if (page.wrong?.length) console.log("in the page: " + page.wrong.join("\n"));
-        await context.close();
+        await context.close().catch(() => {});
       }
     }
   }
