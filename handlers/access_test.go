@@ -169,6 +169,7 @@ GET    /api/doctor-notes/{id}/versions/    of-patient   401    200     404   200
                                            never        401    404     404   404    404       404      404    404       403   401      401
 
 GET    /api/audit-events/                  -            401    403     403   403    403       403      403    403       200   401      401
+GET    /api/status/                        -            401    403     403   403    403       403      403    403       200   401      401
 `
 
 // accessBodies are the bodies of the requests; {object} is the id of the line's

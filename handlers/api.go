@@ -61,6 +61,7 @@ func New(o Options) (http.Handler, error) {
 	for path, byMethod := range methods {
 		a.register(path, byMethod)
 	}
+	a.registerConsole()
 	a.mux.HandleFunc("/", a.wrap("", func(*request) (answer, error) { return answer{}, store.ErrNotFound }))
 	return a, nil
 }
@@ -337,6 +338,11 @@ var routes = []route{
 		id: "listEvents", summary: "List the audit trail",
 		who:    "Staff.",
 		status: 200, answers: eventResource, list: true, query: eventFilters}},
+
+	{"GET", "/api/status/", needsToken, 0, (*api).readStatus, operation{
+		id: "readStatus", summary: "Count accounts; see how mail and backup stand",
+		who:    "Staff.",
+		status: 200, answers: statusResource, also: []int{403}}},
 
 	{"GET", "/healthz", ignoreToken, 0, (*api).healthz, operation{
 		id: "readHealth", summary: "Ask whether the process lives",

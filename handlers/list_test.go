@@ -204,6 +204,27 @@ func TestDateFilters(t *testing.T) {
 	}
 }
 
+func TestUpdatedAfterFindsWhatIsNew(t *testing.T) {
+	c := newClinic(t)
+	old, changed, noted := c.dated("2026-01-01T00:00:00Z"), c.dated("2026-01-02T00:00:00Z"), c.dated("2026-01-03T00:00:00Z")
+	note := c.note(c.doc, old, "n")
+	c.clock.Advance(time.Second)
+	since := "updated_after=" + string(store.InstantOf(c.store.Now()))
+	c.do(c.pat, "PATCH", recordPath(changed), `{"title":"changed"}`).want(t, "PATCH a record", 200, "")
+	second := c.note(c.doc, noted, "m")
+	late := c.dated("2020-01-01T00:00:00Z") // happened long ago
+	if got, want := c.all(c.doc, "/api/health-records/?"+since), []string{changed, late}; !slices.Equal(got, want) {
+		t.Errorf("GET health-records/?updated_after = %v, want %v", got, want)
+	}
+	if got, want := c.all(c.doc, "/api/doctor-notes/?"+since), []string{second}; !slices.Equal(got, want) {
+		t.Errorf("GET doctor-notes/?updated_after = %v, want %v", got, want)
+	}
+	c.do(c.doc, "PATCH", notePath(note), `{"note":"changed"}`).want(t, "PATCH a note", 200, "")
+	if got, want := c.all(c.doc, "/api/doctor-notes/?"+since), []string{second, note}; !slices.Equal(got, want) {
+		t.Errorf("GET doctor-notes/?updated_after after a change = %v, want %v", got, want)
+	}
+}
+
 func TestFiltersByID(t *testing.T) {
 	c := newClinic(t)
 	other := c.patient("other", c.doc)

@@ -42,6 +42,7 @@ var noteResource = &resource{
 var noteFilters = []parameter{
 	{"health_record", "The record's id.", anyID},
 	{"doctor", "The id of the doctor who wrote it.", anyID},
+	updatedAfter,
 }
 
 func noteAnswer(status int, n store.Note) answer {
@@ -50,7 +51,7 @@ func noteAnswer(status int, n store.Note) answer {
 
 func (a *api) listNotes(r *request) (answer, error) {
 	q := r.query()
-	filter := store.NoteFilter{Record: q.values.Get("health_record"), Doctor: q.values.Get("doctor")}
+	filter := store.NoteFilter{Record: q.values.Get("health_record"), Doctor: q.values.Get("doctor"), Updated: q.updatedAfter()}
 	page, err := a.Store.Notes(r.Context(), r.actor, filter, a.page(r, q))
 	if err != nil {
 		return answer{}, err

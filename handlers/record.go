@@ -61,6 +61,7 @@ var recordFilters = []parameter{
 	{"author", "The id of the patient or doctor who wrote it.", anyID},
 	dateAfter,
 	dateBefore,
+	updatedAfter,
 	searchIn("title or description"),
 	{"ordering", "By date; -date, the newest first, if left out.", schema{"type": "string", "enum": []string{"date", "-date"}}},
 }
@@ -70,6 +71,7 @@ func recordQuery(r *request) (*query, store.RecordFilter) {
 	q := r.query()
 	f := store.RecordFilter{Patient: q.values.Get("patient"), Author: q.values.Get("author")}
 	f.After, f.Before = q.period()
+	f.Updated = q.updatedAfter()
 	switch ordering, given := q.values["ordering"]; {
 	case given && ordering[0] == "date":
 		f.OldestFirst = true
@@ -82,12 +84,16 @@ func recordQuery(r *request) (*query, store.RecordFilter) {
 var (
 	dateAfter  = parameter{"date_after", "A day, from its beginning in UTC, or an instant with its offset; inclusive.", schema{"type": "string", "example": sampleDate}}
 	dateBefore = parameter{"date_before", "A day, to its end in UTC, or an instant with its offset; inclusive.", schema{"type": "string", "example": sampleDate}}
+
+	updatedAfter = parameter{"updated_after", "What was written or changed then or later: a day, from its beginning in UTC, or an instant with its offset.", schema{"type": "string", "example": sampleDate}}
 )
 
 // period reads date_after and date_before.
 func (q *query) period() (after, before store.Instant) {
 	return q.moment("date_after", "00:00:00.000000"), q.moment("date_before", "23:59:59.999999")
 }
+
+func (q *query) updatedAfter() store.Instant { return q.moment("updated_after", "00:00:00.000000") }
 
 // moment reads an instant, or a day, which counts in UTC from or to its end.
 func (q *query) moment(name, ofDay string) store.Instant {

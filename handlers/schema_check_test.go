@@ -247,7 +247,8 @@ func (d document) conforms(t testing.TB, r *http.Request, sent []byte, got respo
 	call := fmt.Sprintf("%s %s = %d", r.Method, r.URL.EscapedPath(), got.status)
 	operation := d.operation(r)
 	if operation == nil {
-		if got.status < 400 && r.Method != "OPTIONS" {
+		isPage := got.header.Get("Content-Security-Policy") != "" // of the console, which is no part of the API
+		if got.status < 400 && r.Method != "OPTIONS" && !isPage {
 			t.Errorf("%s is an answer to what the schema does not have", call)
 		}
 		return

@@ -30,7 +30,7 @@ type request struct {
 // answer is what a handler answers when it does not fail.
 type answer struct {
 	status   int
-	body     any    // encoded as JSON; nil for none
+	body     any    // encoded as JSON; nil for none; []byte as it is, for which the handler set the Content-Type
 	version  string // of the object, becomes the ETag
 	location string
 }
@@ -69,7 +69,9 @@ func (a *api) register(path string, methods map[string]route) {
 		return answer{}, errMethod
 	})
 	bare := strings.TrimSuffix(path, "/")
-	a.mux.HandleFunc(bare, h)
+	if bare != "" {
+		a.mux.HandleFunc(bare, h)
+	}
 	a.mux.HandleFunc(bare+"/{$}", h)
 }
 
@@ -209,8 +211,11 @@ func notModified(r *request, result answer) (answer, error) {
 
 func (a *api) write(r *request, status int, body []byte) {
 	if body != nil {
-		r.w.Header().Set("Content-Type", "application/json")
-		r.w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+		h := r.w.Header()
+		if h.Get("Content-Type") == "" {
+			h.Set("Content-Type", "application/json")
+		}
+		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
 	r.w.WriteHeader(status)
 	if r.Method != "HEAD" {
@@ -220,8 +225,12 @@ func (a *api) write(r *request, status int, body []byte) {
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// encode writes compact JSON in which <, > and & stand as they are.
+// encode writes compact JSON in which <, > and & stand as they are. What is
+// bytes already stays as it is.
 func encode(v any) []byte {
+	if b, ok := v.([]byte); ok {
+		return b
+	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(b)
 	b.Reset()

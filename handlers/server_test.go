@@ -377,7 +377,7 @@ func TestPathsThatAreNone(t *testing.T) {
 		"//api/patients/", "/api//patients/", "/api/patients//", "/api/patients/" + id + "//", "/api/patients/" + id + "//health-records/",
 		"/api/./patients/", "/api/patients/.", "/api/../api/patients/", "/api/patients/../patients/", "/api/patients/" + id + "/../" + id + "/",
 		"/api%2Fpatients/", "/api/patients%2F" + id + "/", "/api/patients/" + id + "%2F", "/api/patients/%2e%2e/patients/", "/api/patients/%2E/",
-		"/api/patients;x=1/", "/api/patients/" + id + ";/", "/API/patients/", "/api/Patients/", "/api/patients/" + id + "/extra/", "/", "/api/patient",
+		"/api/patients;x=1/", "/api/patients/" + id + ";/", "/API/patients/", "/api/Patients/", "/api/patients/" + id + "/extra/", "/index.html", "/pages/", "/api/patient",
 		"/api/patients/" + id + "%00/", "/api/patients/" + id + "%20/", "/api/patients/%20" + id + "/", "/api/patients/%F0%9F/",
 		"/api/patients/" + id + "/health-records/x/", "/static/x", "/admin/", "/api/token/x/",
 	} {

@@ -272,12 +272,18 @@ func syncFile(name string) error {
 // LastBackup returns when the last backup was made, or the zero time.
 func (s *Store) LastBackup(ctx context.Context) (Instant, error) {
 	var at Instant
-	err := s.read(ctx, func(t *tx) error {
-		err := t.row(`SELECT at FROM milestones WHERE name = 'backup'`).Scan(&at)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
+	err := s.read(ctx, func(t *tx) (err error) {
+		at, err = t.lastBackup()
 		return err
 	})
+	return at, err
+}
+
+func (t *tx) lastBackup() (Instant, error) {
+	var at Instant
+	err := t.row(`SELECT at FROM milestones WHERE name = 'backup'`).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
 	return at, err
 }

@@ -142,6 +142,7 @@ func (w *town) readings() []deed {
 		_, err := w.NoteVersions(ctx, a, w.note.ID, wholePage)
 		return w.note.ID, err
 	}
+	status := func(a store.Actor) (string, error) { _, err := w.Status(ctx, a); return "", err }
 	accessLog := func(a store.Actor) (string, error) {
 		_, err := w.AccessLog(ctx, a, w.pat.Account, wholePage)
 		return w.pat.Account, err
@@ -190,6 +191,8 @@ func (w *town) readings() []deed {
 		{name: "a doctor reads a patient's access log", action: store.ReadAccessLog, by: w.doc, role: store.DoctorRole, do: accessLog, touched: one, err: store.ErrForbidden, outcome: "forbidden"},
 		{name: "staff lists the trail", action: store.ListEvents, by: w.admin, role: store.Staff, do: events},
 		{name: "a patient lists the trail", action: store.ListEvents, by: w.pat, role: store.PatientRole, do: events, err: store.ErrForbidden, outcome: "forbidden"},
+		{name: "staff reads the status", action: store.ReadStatus, by: w.admin, role: store.Staff, do: status},
+		{name: "a doctor reads the status", action: store.ReadStatus, by: w.doc, role: store.DoctorRole, do: status, err: store.ErrForbidden, outcome: "forbidden"},
 		{name: "a patient reads itself", action: store.ReadSelf, by: w.pat, role: store.PatientRole, do: self, touched: one},
 		{name: "a doctor reads itself", action: store.ReadSelf, by: w.doc, role: store.DoctorRole, do: self},
 		{name: "nobody reads itself", action: store.ReadSelf, by: w.nobody, role: store.Nobody, do: self, err: store.ErrForbidden, outcome: "forbidden"},

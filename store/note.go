@@ -30,7 +30,10 @@ type NoteInput struct {
 }
 
 // NoteFilter narrows a list of notes; "" narrows nothing.
-type NoteFilter struct{ Record, Doctor string }
+type NoteFilter struct {
+	Record, Doctor string
+	Updated        Instant // written or changed then or later
+}
 
 // note is a row of the table and what is sealed in it.
 type note struct {
@@ -169,6 +172,9 @@ func (t *tx) fetchNotes(f NoteFilter, from Position, limit int) ([]*note, error)
 	}
 	if f.Doctor != "" {
 		q.add(" AND n.doctor_id = $", f.Doctor)
+	}
+	if f.Updated != "" {
+		q.add(" AND n.updated_at >= $", f.Updated)
 	}
 	newest := newestFirst("n.id")
 	q.behind(newest, from, from.ID)

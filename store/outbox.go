@@ -208,15 +208,22 @@ type Outbox struct {
 // Outbox tells how much mail waits and how much was given up.
 func (s *Store) Outbox(ctx context.Context) (Outbox, error) {
 	var o Outbox
-	var oldest Instant
-	err := s.write(ctx, func(t *tx) error {
-		err := t.row(`SELECT COUNT(*), COALESCE(MIN(queued_at), '') FROM outbox WHERE done_at IS NULL`).Scan(&o.Waiting, &oldest)
-		if err != nil {
-			return err
-		}
-		month := InstantOf(t.now.Add(-30 * 24 * time.Hour))
-		return t.row(`SELECT COUNT(*) FROM outbox WHERE done_at > $1 AND outcome LIKE 'failed: %'`, month).Scan(&o.Failed)
+	err := s.write(ctx, func(t *tx) (err error) {
+		o, err = t.outbox()
+		return err
 	})
+	return o, err
+}
+
+func (t *tx) outbox() (Outbox, error) {
+	var o Outbox
+	var oldest Instant
+	err := t.row(`SELECT COUNT(*), COALESCE(MIN(queued_at), '') FROM outbox WHERE done_at IS NULL`).Scan(&o.Waiting, &oldest)
+	if err != nil {
+		return Outbox{}, err
+	}
 	o.Oldest = oldest.Time()
+	month := InstantOf(t.now.Add(-30 * 24 * time.Hour))
+	err = t.row(`SELECT COUNT(*) FROM outbox WHERE done_at > $1 AND outcome LIKE 'failed: %'`, month).Scan(&o.Failed)
 	return o, err
 }

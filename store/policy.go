@@ -59,6 +59,7 @@ const (
 	ListNoteVersions   Action = "note.versions"
 	ReadAccessLog      Action = "patient.access-log"
 	ListEvents         Action = "audit.list"
+	ReadStatus         Action = "practice.status"
 	EndSessions        Action = "account.end-sessions"
 
 	ListStaff          Action = "staff.list"
@@ -139,6 +140,7 @@ var policy = map[Action][]rule{
 
 	ReadAccessLog: {{PatientRole, Own}, {Staff, anyone}},
 	ListEvents:    {{Staff, anyone}},
+	ReadStatus:    {{Staff, anyone}},
 
 	ReadSelf:       everyone,
 	CheckSession:   {{Nobody, anyone}, {PatientRole, anyone}, {DoctorRole, anyone}, {Staff, anyone}},

@@ -41,6 +41,7 @@ type RecordInput struct {
 type RecordFilter struct {
 	Patient, Author string
 	After, Before   Instant // inclusive
+	Updated         Instant // written or changed then or later
 	OldestFirst     bool
 }
 
@@ -216,6 +217,9 @@ func (f RecordFilter) narrow(q *statement) {
 	}
 	if f.Before != "" {
 		q.add(" AND r.date <= $", f.Before)
+	}
+	if f.Updated != "" {
+		q.add(" AND r.updated_at >= $", f.Updated)
 	}
 }
 
