@@ -100,7 +100,7 @@ func (t *tx) append(e entry) error {
 	seq := t.head.seq + 1
 	mac := e.mac(t.s.keys.trail, t.head.mac, t.head.lane, seq)
 	c := e.columns()
-	_, err := t.exec(`INSERT INTO audit (lane, seq, at, actor, role, session, action, object, version,
+	_, err := t.conn.exec(`INSERT INTO audit (lane, seq, at, actor, role, session, action, object, version,
 			patient, patients, fields, outcome, address, request, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		t.head.lane, seq, e.at, e.actor, e.role, e.session, e.action, e.object, e.version,
@@ -128,7 +128,7 @@ func (t *tx) indexPatients(e entry, seq int64) error {
 		for i, patient := range rest[:size] {
 			q.add([]string{"($, $, $, $)", ", ($, $, $, $)"}[min(i, 1)], patient, e.at, t.head.lane, seq)
 		}
-		if _, err := t.exec(q.text.String(), q.args...); err != nil {
+		if _, err := t.conn.exec(q.text.String(), q.args...); err != nil {
 			return err
 		}
 		rest = rest[size:]

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -140,21 +141,19 @@ func (m *committer) transaction(f func(*head) error) (err error) {
 	return err
 }
 
-// runOne runs a job under a savepoint. It returns an error only when the whole
-// transaction is spoilt; the job's own error goes into the job.
+// runOne runs a job, under a savepoint once it writes more than its entry in the
+// trail. It returns an error only when the whole transaction is spoilt, as it is
+// when the entry cannot be written; the job's own error goes into the job.
 func (m *committer) runOne(j *job, h *head) error {
 	if j.err = j.ctx.Err(); j.err != nil {
 		return nil // who asked has gone
 	}
-	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h}
-	if _, err := m.conn.exec("SAVEPOINT action"); err != nil {
-		return err
-	}
+	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h, savepoints: true}
 	if j.err = guarded(t, j.action); j.err != nil {
-		if isUnavailable(j.err) {
+		if isUnavailable(j.err) || errors.Is(j.err, ErrUnavailable) {
 			return j.err
 		}
-		if _, err := m.conn.exec("ROLLBACK TO action"); err != nil {
+		if err := t.undo(); err != nil {
 			return err
 		}
 		t.head = *h
@@ -162,7 +161,7 @@ func (m *committer) runOne(j *job, h *head) error {
 			return err
 		}
 	}
-	if _, err := m.conn.exec("RELEASE action"); err != nil {
+	if err := t.keep(); err != nil {
 		return err
 	}
 	*h, j.queued = t.head, t.mailQueued && j.err == nil
@@ -194,9 +193,46 @@ type tx struct {
 	concerned  map[string]bool // the patients in the entry
 	refused    bool
 	mailQueued bool
+	savepoints bool // the transaction is shared, and the action undoes itself alone
+	saved      bool // the action has a savepoint
 
 	keys  map[string]sealer // of accounts, opened in this action
 	names map[string]string
 }
 
 func (t *tx) at() Instant { return InstantOf(t.now) }
+
+// exec is conn.exec for what the action can be undone of.
+func (t *tx) exec(query string, args ...any) (int64, error) {
+	if err := t.save(); err != nil {
+		return 0, err
+	}
+	return t.conn.exec(query, args...)
+}
+
+// save makes the savepoint that the action is undone to. Most actions read, and
+// need none.
+func (t *tx) save() error {
+	if !t.savepoints || t.saved {
+		return nil
+	}
+	t.saved = true
+	_, err := t.conn.exec("SAVEPOINT action")
+	return err
+}
+
+func (t *tx) undo() error {
+	if !t.saved {
+		return nil
+	}
+	_, err := t.conn.exec("ROLLBACK TO action")
+	return err
+}
+
+func (t *tx) keep() error {
+	if !t.saved {
+		return nil
+	}
+	_, err := t.conn.exec("RELEASE action")
+	return err
+}

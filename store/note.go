@@ -86,13 +86,15 @@ func (n *note) show() Note {
 
 // addNotes reads the notes of records, oldest first.
 func (t *tx) addNotes(records []*record) error {
-	if len(records) == 0 {
-		return nil
-	}
 	byID := make(map[string]*record, len(records))
-	ids := make([]string, len(records))
-	for i, r := range records {
-		byID[r.ID], ids[i] = r, r.ID
+	var ids []string
+	for _, r := range records {
+		if r.noted > 0 { // else it never had one
+			byID[r.ID], ids = r, append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
 	}
 	var q statement
 	q.add("SELECT " + noteColumns + noteTables + " WHERE n.deleted_at IS NULL AND n.record_id IN (")

@@ -114,6 +114,9 @@ func (t *tx) giveUpLate() error {
 }
 
 func (t *tx) claim(limit int, until Instant) ([]string, error) {
+	if err := t.save(); err != nil {
+		return nil, err
+	}
 	rows, err := t.rows(`UPDATE outbox SET due_at = $1, attempts = attempts + 1
 		WHERE done_at IS NULL AND due_at <= $2 AND id IN (
 			SELECT id FROM outbox WHERE done_at IS NULL AND due_at <= $2 ORDER BY due_at, id LIMIT $3)

@@ -53,6 +53,7 @@ func openSQLite(path string, create bool) (*sql.DB, error) {
 		"_busy_timeout":  {"5000"},
 		"_txlock":        {"immediate"},
 		"_secure_delete": {"on"},
+		"_mutex":         {"no"}, // one goroutine at a time uses a connection: database/sql sees to that
 	}
 	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: settings.Encode()}
 	return sql.Open("sqlite3", file.String())
