@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// target is one of the two programs, running.
+type target struct {
+	name    string // "service" or "yardstick"
+	address string
+	command *exec.Cmd
+	users   []*user // those that requests are made as
+	doctor  *user
+}
+
+// user is who requests are made as.
+type user struct {
+	name, id string
+	access   string
+	renewed  time.Time
+	records  []string // ids
+}
+
+// start builds both programs, makes their data where it is not there, and
+// starts them.
+func start(ctx context.Context, o *options) (service, yardstick *target, err error) {
+	for name, source := range map[string]string{"healthrecords": "healthrecords", "bare": "healthrecords/bench/bare"} {
+		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(o.dir, name), source)
+		if text, err := build.CombinedOutput(); err != nil {
+			return nil, nil, fmt.Errorf("go build %s: %w\n%s", source, err, text)
+		}
+	}
+	if err := fill(ctx, o); err != nil {
+		return nil, nil, fmt.Errorf("the service's data: %w", err)
+	}
+	service, err = launchService(o)
+	if err == nil {
+		yardstick, err = launchYardstick(o)
+	}
+	if err == nil {
+		err = errors.Join(service.meet(ctx, o), yardstick.meet(ctx, o))
+	}
+	return service, yardstick, err
+}
+
+func launchService(o *options) (*target, error) {
+	c := exec.Command(filepath.Join(o.dir, "healthrecords"))
+	c.Env = o.environ()
+	t := &target{name: "service", command: c, address: "127.0.0.1:" + servicePort}
+	if err := c.Start(); err != nil { // its log goes to /dev/null
+		return nil, err
+	}
+	for range 1000 {
+		answer, err := http.Get("http://" + t.address + "/readyz")
+		if err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == http.StatusOK {
+				return t, nil
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.stop()
+	return nil, errors.New("the service is not ready after 10 s")
+}
+
+const servicePort = "18765"
+
+func launchYardstick(o *options) (*target, error) {
+	c := exec.Command(filepath.Join(o.dir, "bare"), "-db", filepath.Join(o.dir, "bare.db"), "-records", fmt.Sprint(o.records))
+	c.Stderr = os.Stderr
+	out, err := c.StdoutPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		return nil, err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	return &target{name: "yardstick", command: c, address: strings.TrimSpace(line)}, err
+}
+
+func (t *target) stop() {
+	_ = t.command.Process.Signal(syscall.SIGTERM) // it may have ended
+	done := time.AfterFunc(5*time.Second, func() { _ = t.command.Process.Kill() })
+	_ = t.command.Wait()
+	done.Stop()
+}
+
+// meet finds the users that requests are made as, patients spread over all of
+// them, and one doctor.
+func (t *target) meet(ctx context.Context, o *options) error {
+	patients := max(o.records/perPatient, 1)
+	for i := range min(users, patients) {
+		n := i * patients / min(users, patients)
+		u := &user{name: patientName(n)}
+		if t.name == "yardstick" {
+			u.name = fmt.Sprintf("00000000-0000-7000-8000-%012x", n)
+		}
+		t.users = append(t.users, u)
+	}
+	t.doctor = &user{name: doctorName(0)}
+	if t.name == "yardstick" {
+		t.doctor.name = fmt.Sprintf("00000000-0000-7000-9000-%012x", 0)
+	}
+	for i, u := range append([]*user{t.doctor}, t.users...) {
+		if err := t.signIn(ctx, u); err != nil {
+			return err
+		}
+		if i == 0 {
+			continue
+		}
+		if err := t.findRecords(ctx, u); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// users is how many patients the requests are spread over.
+const users = 16
+
+// signIn gives a user a fresh access token, unless the last will do.
+func (t *target) signIn(ctx context.Context, u *user) error {
+	if time.Since(u.renewed) < 3*time.Minute {
+		return nil
+	}
+	var tokens struct{ Access string }
+	if err := t.call(ctx, "POST", t.path("/api/token/", "/token"), "", credentials(u), &tokens); err != nil {
+		return err
+	}
+	u.access, u.renewed = tokens.Access, time.Now()
+	return nil
+}
+
+func credentials(u *user) string {
+	return fmt.Sprintf(`{"username":"%s","password":"%s"}`, u.name, password)
+}
+
+// path is the service's path or the yardstick's.
+func (t *target) path(service, yardstick string) string {
+	if t.name == "service" {
+		return service
+	}
+	return yardstick
+}
+
+func (t *target) findRecords(ctx context.Context, u *user) error {
+	var list struct {
+		Results []struct{ ID, Patient string }
+	}
+	if err := t.call(ctx, "GET", t.path("/api/health-records/?page_size=100", "/records?patient="+u.name), u.access, "", &list); err != nil {
+		return err
+	}
+	if len(list.Results) == 0 {
+		return errors.New("a patient has no records")
+	}
+	u.id = list.Results[0].Patient
+	for _, r := range list.Results {
+		u.records = append(u.records, r.ID)
+	}
+	return nil
+}
+
+// call sends one request, outside all measurements.
+func (t *target) call(ctx context.Context, method, path, access, body string, out any) error {
+	r, err := http.NewRequestWithContext(ctx, method, "http://"+t.address+path, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if access != "" {
+		r.Header.Set("Authorization", "Bearer "+access)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode >= 300 {
+		return fmt.Errorf("%s %s: status %d", method, r.URL.Path, answer.StatusCode)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	return json.NewDecoder(bytes.NewReader(text)).Decode(out)
+}
