@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
@@ -25,9 +26,11 @@ const (
 )
 
 // oneUseToken returns the token of a mail, 256 bits as text. It can be made
-// again from the mail's id, by who has the key, when the mail is sent.
-func (k *keyring) oneUseToken(id string) string {
-	return base64.RawURLEncoding.EncodeToString(k.hash("one-use token", id))
+// again, by who has the key, when the mail is sent, and when it is used: who
+// writes into the database can neither put a token in nor give one to another
+// account.
+func (k *keyring) oneUseToken(id, account string, kind TokenKind) string {
+	return base64.RawURLEncoding.EncodeToString(k.hash("one-use token", id, account, string(kind)))
 }
 
 func tokenHash(token string) []byte {
@@ -43,7 +46,7 @@ func (t *tx) newToken(id, account string, kind TokenKind, lifetime time.Duration
 	if err := t.voidTokens(account); err != nil {
 		return "", err
 	}
-	token = t.s.keys.oneUseToken(id)
+	token = t.s.keys.oneUseToken(id, account, kind)
 	_, err = t.exec(`INSERT INTO one_use (id, hash, account_id, kind, expires_at) VALUES ($1, $2, $3, $4, $5)`,
 		id, tokenHash(token), account, kind, InstantOf(t.now.Add(lifetime)))
 	return token, err
@@ -58,9 +61,9 @@ func (t *tx) voidTokens(account string) error {
 // tokenOwner returns the account, at work and not deleted, that a token was made
 // for, or ErrOneUse.
 func (t *tx) tokenOwner(token string, kind TokenKind) (*account, error) {
-	var id string
-	err := t.row(`SELECT account_id FROM one_use WHERE hash = $1 AND kind = $2 AND expires_at > $3`, tokenHash(token), kind, t.at()).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
+	var mail, id string
+	err := t.row(`SELECT id, account_id FROM one_use WHERE hash = $1 AND kind = $2 AND expires_at > $3`, tokenHash(token), kind, t.at()).Scan(&mail, &id)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && !hmac.Equal([]byte(token), []byte(t.s.keys.oneUseToken(mail, id, kind))) {
 		return nil, ErrOneUse
 	}
 	if err != nil {

@@ -141,7 +141,7 @@ func (t *tx) mail(id string) (Mail, error) {
 	}
 	m.Queued = queued.Time()
 	if m.Kind == MailReset || m.Kind == MailInvitation {
-		m.Token = t.s.keys.oneUseToken(id)
+		m.Token = t.s.keys.oneUseToken(id, m.Account, TokenKind(m.Kind))
 	}
 	a, err := t.account(m.Account)
 	if err != nil || a.deletedAt != "" {

@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"crypto/sha256"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -211,6 +213,22 @@ func TestMailWithAToken(t *testing.T) {
 	if got := p.texts(`SELECT outcome FROM outbox`); !slices.Equal(got, []string{"failed: too late"}) {
 		t.Errorf("its outcome is %q, want that it was too late", got)
 	}
+}
+
+// Who can write into the database can neither put a token in nor give one that
+// is genuine to another account.
+func TestTokenPutIntoTheDatabaseIsNoGood(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	pat, mallory := p.patient("pat"), p.patient("mallory")
+	own := strings.Repeat("a", 43)
+	sum := sha256.Sum256([]byte(own))
+	p.exec(`INSERT INTO one_use (id, hash, account_id, kind, expires_at) VALUES ($1, $2, $3, 'reset', '2030-01-01T00:00:00.000000Z')`,
+		p.NewID(), sum[:], pat.Account)
+	wantErr(t, "ConfirmReset with a token that was put in", p.ConfirmReset(ctx, store.Actor{}, own, "new"), store.ErrOneUse)
+	token := p.resetToken("mallory")
+	p.exec(`UPDATE one_use SET account_id = $1 WHERE account_id = $2`, pat.Account, mallory.Account)
+	wantErr(t, "ConfirmReset with another's token", p.ConfirmReset(ctx, store.Actor{}, token, "new"), store.ErrOneUse)
 }
 
 func TestOperatorsReset(t *testing.T) {
