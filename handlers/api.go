@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"healthrecords/auth"
@@ -40,6 +41,7 @@ type api struct {
 	cursors cipher.AEAD
 	mux     *http.ServeMux
 	schema  func() []byte // what Schema says of the table
+	unread  atomic.Int64  // bytes of large answers that their readers have not taken
 }
 
 // New returns the handler of all routes. It fails when the cursor key has not

@@ -38,6 +38,7 @@ var (
 	errEncoding     = errors.New("content encoding not supported")
 	errBody         = errors.New("body could not be read")
 	errCursor       = errors.New("cursor is not good")
+	errUnread       = errors.New("too many large answers wait for their readers")
 	errRefreshToken = store.ErrToken
 )
 
@@ -75,6 +76,7 @@ var failures = []struct {
 	{aMinuteEarly, http.StatusTooManyRequests, throttled(60)}, // an example: failure says how early it is
 	{store.ErrUnavailable, http.StatusServiceUnavailable, unavailable},
 	{auth.ErrBusy, http.StatusServiceUnavailable, unavailable},
+	{errUnread, http.StatusServiceUnavailable, unavailable},
 	{context.Canceled, http.StatusBadRequest, detail{Detail: "The request was cut off.", Code: "cut_off"}}, // the client has gone
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, unavailable},
 }

@@ -104,6 +104,12 @@ func (a *api) wrap(path string, f func(*request) (answer, error)) http.HandlerFu
 		} else if result.body != nil {
 			body = encode(result.body)
 		}
+		held := a.hold(body)
+		defer a.unread.Add(-held)
+		if held > 0 && a.unread.Load() > maxUnread {
+			r.w.Header().Del("ETag")
+			status, body = a.failure(r, errUnread)
+		}
 		a.write(r, status, body)
 		a.Log.LogAttrs(hr.Context(), slog.LevelInfo, "request", slog.String("route", r.route), slog.Int("status", status),
 			slog.Duration("duration", time.Since(r.started)), slog.String("actor", r.actor.Account), slog.String("request", r.actor.Request))
@@ -207,6 +213,23 @@ func notModified(r *request, result answer) (answer, error) {
 		}
 	}
 	return result, nil
+}
+
+// An answer that is too large for a connection's own buffers stays in memory
+// until the client has read it, or is cut off. So many bytes of such answers may
+// wait at once, of all clients together: who does not read takes no more.
+const (
+	largeAnswer = 256 << 10
+	maxUnread   = 64 << 20
+)
+
+// hold counts a large answer, and returns how many bytes it counted.
+func (a *api) hold(body []byte) int64 {
+	if len(body) < largeAnswer {
+		return 0
+	}
+	a.unread.Add(int64(len(body)))
+	return int64(len(body))
 }
 
 func (a *api) write(r *request, status int, body []byte) {
