@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -178,6 +179,31 @@ func TestParallelGuessesAtTheLimit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who is too early is told so even when the queue for a hash is full, and takes
+// nobody's place in it.
+func TestEarlyAttemptsTakeNoPlaceInTheQueue(t *testing.T) {
+	hasher := auth.NewHasher(1, 0)
+	p := newPractice(t, func(_ *store.Options, o *handlers.Options) { o.Hasher = hasher })
+	for range 6 {
+		p.signInFrom(0, "nobody", "wrong").want(t, "POST token", http.StatusUnauthorized, answerNoAccount)
+	}
+	begun, end := make(chan bool), make(chan bool)
+	ended := make(chan bool)
+	go func() {
+		defer close(ended)
+		hasher.VerifyAfter(context.WithoutCancel(t.Context()), "password", func() (string, error) {
+			begun <- true
+			<-end
+			return "", nil
+		})
+	}()
+	<-begun
+	p.signInFrom(0, "nobody", "wrong").wantThrottled(t, "POST token too early", 1)
+	p.signInFrom(1, "somebody else", "wrong").want(t, "POST token in time", http.StatusServiceUnavailable, "")
+	close(end)
+	<-ended
 }
 
 // A practice behind one address signs in in the morning, all at once, and some

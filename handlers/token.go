@@ -80,9 +80,13 @@ func (a *api) signIn(r *request) (answer, error) {
 		return answer{}, err
 	}
 	in.Agent, in.NewDevice = r.UserAgent(), in.device != nil
+	device := a.device(in.device)
+	if err := a.Store.MayTry(r.Context(), r.actor, *in.name, device); err != nil {
+		return answer{}, err
+	}
 	var made store.Credentials
 	right, weak, err := a.Hasher.VerifyAfter(r.Context(), *in.secret, func() (_ string, err error) {
-		made, err = a.Store.BeginSignIn(r.Context(), r.actor, *in.name, a.device(in.device))
+		made, err = a.Store.BeginSignIn(r.Context(), r.actor, *in.name, device)
 		return made.Hash, err
 	})
 	if err != nil {
