@@ -215,6 +215,17 @@ func TestMailWithAToken(t *testing.T) {
 	}
 }
 
+// A password that was right when it was hashed is not, once it was changed.
+func TestPasswordChangedBesideASignIn(t *testing.T) {
+	p := newPractice(t)
+	p.patient("pat")
+	c, err := p.BeginSignIn(t.Context(), store.Actor{}, "pat", store.Device{})
+	wantErr(t, "BeginSignIn", err, nil)
+	wantErr(t, "ConfirmReset", p.ConfirmReset(t.Context(), store.Actor{}, p.resetToken("pat"), "new"), nil)
+	_, err = p.SignIn(t.Context(), store.Actor{}, c, store.SignInInput{Right: true})
+	wantErr(t, "SignIn by the password of before", err, store.ErrCredentials)
+}
+
 // Who can write into the database can neither put a token in nor give one that
 // is genuine to another account.
 func TestTokenPutIntoTheDatabaseIsNoGood(t *testing.T) {

@@ -38,12 +38,7 @@ func (p *practice) twin() *practice {
 // does. What comes of the second is what would have come of the first.
 func TestEveryActionMayRunTwice(t *testing.T) {
 	w := settle(t, onPostgres(t, same))
-	w.exec(`CREATE SEQUENCE tries; GRANT USAGE ON tries TO PUBLIC;
-		CREATE FUNCTION every_second() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-			IF nextval('tries') % 2 = 1 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;
-			RETURN NEW;
-		END $$;
-		CREATE TRIGGER every_second BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION every_second()`)
+	w.refuseEveryFirstTry()
 	before := w.entries()
 	for i, d := range w.deeds() {
 		if d.action != store.BackUp {
@@ -55,6 +50,40 @@ func TestEveryActionMayRunTwice(t *testing.T) {
 	}
 	w.exec(`DROP FUNCTION every_second() CASCADE`)
 	w.wantTrail()
+}
+
+// refuseEveryFirstTry makes the database undo every action once, when it writes
+// its entry.
+func (p *practice) refuseEveryFirstTry() {
+	p.t.Helper()
+	p.exec(`CREATE SEQUENCE tries; GRANT USAGE ON tries TO PUBLIC;
+		CREATE FUNCTION every_second() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			IF nextval('tries') % 2 = 1 THEN RAISE EXCEPTION USING ERRCODE = '40001'; END IF;
+			RETURN NEW;
+		END $$;
+		CREATE TRIGGER every_second BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION every_second()`)
+}
+
+// What a run of an action found wrong with its input goes with that run.
+func TestProblemsOfARunThatWasUndoneAreForgotten(t *testing.T) {
+	p := onPostgres(t, same)
+	doc, pat := p.doctor(p.staff("admin"), "doc"), p.patient("pat")
+	p.refuseEveryFirstTry()
+	before := p.entries()
+	title := "Cough"
+	_, err := p.CreateRecord(t.Context(), doc, &store.RecordInput{Title: &title, Description: &title, Patient: &pat.Account})
+	var invalid *store.Invalid
+	if !errors.As(err, &invalid) {
+		t.Fatalf("CreateRecord for another's patient: error = %v, want an Invalid", err)
+	}
+	n := 0
+	invalid.Each(func(string, string) { n++ })
+	if n != 1 {
+		t.Errorf("%d messages, want 1", n)
+	}
+	if n := p.entries() - before; n != 1 {
+		t.Errorf("%d entries, want that of the refusal", n)
+	}
 }
 
 // Actions that change one row are in each other's way, and all succeed.
