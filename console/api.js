@@ -38,6 +38,8 @@ export async function request(method, path, { body, version, open } = {}) {
       await session.renew(token).catch((error) => ended(error, method));
       continue;
     }
+    // Nothing works before the code is set up, so every page leads there.
+    if (said?.code === "otp_setup_required") location.replace("#/account/code?required=1");
     if (!answer.ok) throw new Refused(answer, said);
     return { body: said, version: answer.headers.get("ETag"), status: answer.status, headers: answer.headers };
   }

@@ -92,8 +92,7 @@ async function render() {
     const node = route ? await route.page({ me, args, params: new URLSearchParams(search), go, enter }) : nowhere();
     if (mine === turn) show(node, route?.roles[0] === "nobody");
   } catch (error) {
-    if (mine === turn && error.code === "otp_setup_required") go("#/account/code?required=1");
-    else if (mine === turn && !(error instanceof session.Ended)) show(failed(error, render));
+    if (mine === turn && !(error instanceof session.Ended)) show(failed(error, render));
   } finally {
     clearTimeout(slow);
   }

@@ -92,6 +92,7 @@ export const paragraphs = (text, kind = "") => h("p", { class: "text " + kind, d
 /** problem is what an error says to the reader. */
 export function problem(error) {
   if (error.status === 429) return `Too many attempts. Try again in ${plural(Math.max(1, error.wait), "second")}.`;
+  if (error.code === "otp_setup_required") return error.message;
   if (error.status === 403) return error.code === "registration_closed" ? "The practice makes all accounts itself. Please ask at the practice." : "You may not do this.";
   if (error.status === 404) return "This does not exist, or is not for you to see.";
   if (error.status === 409) return error.message;

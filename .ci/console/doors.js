@@ -168,11 +168,28 @@ export async function aOneTimeCode({ browser, service }) {
 }
 
 export async function aCodeThatIsRequired({ browser, binary }) {
-  const service = await start(binary, { REQUIRE_OTP: "doctor" }), admin = await service.client("admin");
+  let service = await start(binary, { REQUIRE_OTP: "patient,doctor" });
+  const admin = await service.client("admin");
   await admin("POST", "/api/doctors/", { user: { username: "ada", password } });
-  const page = await visit(browser, service, "ada");
-  await sees(page, "The practice asks for a one-time code before you go on.");
-  await page.locator(".qr").waitFor();
-  await leave(page);
+  await admin("POST", "/api/patients/", { user: { username: "jonas", password } });
+  await allLeadsToTheCode(browser, service, "ada", 3);
+  await allLeadsToTheCode(browser, service, "jonas", 4);
   await service.stop();
+  service = await start(binary, { REQUIRE_OTP: "staff" });
+  await allLeadsToTheCode(browser, service, "admin", 7);
+  await service.stop();
+}
+
+/** allLeadsToTheCode follows every entry of the menu. */
+async function allLeadsToTheCode(browser, service, who, entries) {
+  const page = await visit(browser, service, who), menu = page.locator("#top nav a");
+  await page.locator(".qr").waitFor();
+  assert.equal(await menu.count(), entries, who);
+  for (let i = 0; i < entries; i++) {
+    await page.locator("main").evaluate((main) => main.replaceChildren());
+    await menu.nth(i).click();
+    await page.locator(".qr").waitFor();
+    await sees(page, "The practice asks for a one-time code before you go on.");
+  }
+  await leave(page);
 }
