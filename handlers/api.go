@@ -28,7 +28,7 @@ type Options struct {
 	CursorKey         []byte         // 32 bytes
 	AccessLifetime    time.Duration  // of access tokens
 	PasswordMinLength int            // in code points
-	NoMail            bool           // there is no mail server: who invites is given the token to hand over
+	NoMail            bool           // there is no mail server: who invites is given the token to hand over, and the status says so
 	PublicURL         string         // begins links when set; else the request's host does
 	AllowedHosts      []string       // names answered; ".example.org" stands for example.org and all below
 	Origins           []string       // that browsers may call from

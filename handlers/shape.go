@@ -74,6 +74,8 @@ func (d describer) typed(t reflect.Type, fields []field) schema {
 		return schema{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[store.Role]():
 		return schema{"type": "string", "enum": []store.Role{store.Nobody, store.PatientRole, store.DoctorRole, store.Staff, store.Operator}}
+	case reflect.TypeFor[outgoing]():
+		return schema{"type": "string", "enum": []outgoing{mailSent, mailLogged}}
 	}
 	switch t.Kind() {
 	case reflect.Pointer:

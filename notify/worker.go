@@ -159,7 +159,9 @@ func (w *Worker) sent(ctx context.Context, m store.Mail) {
 		w.outcome(m).ErrorContext(ctx, "mail sent but not marked; it will be sent again under the same Message-ID", "cause", store.Describe(err))
 		return
 	}
-	w.outcome(m).InfoContext(ctx, "mail sent")
+	if _, logged := w.sender.(*Log); !logged { // whose own line is all that became of the mail
+		w.outcome(m).InfoContext(ctx, "mail sent")
+	}
 }
 
 func (w *Worker) giveUp(ctx context.Context, m store.Mail, f *Failure) {

@@ -533,5 +533,8 @@ func TestDrainToLog(t *testing.T) {
 	if got := out.String(); !strings.Contains(got, "to=ada@doctors.example") || !strings.Contains(got, `subject="New Patient Assigned"`) {
 		t.Errorf("logged %q, want recipient and subject", got)
 	}
+	if got := p.log.String(); strings.Contains(got, "mail sent") {
+		t.Errorf("logged %q, want no word that mail was sent", got)
+	}
 	p.wantNoAddress()
 }

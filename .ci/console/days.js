@@ -115,6 +115,8 @@ export async function aStaffDay({ browser, service, ids }) {
   const page = await visit(browser, service, "admin");
   await sees(page, "1 doctor waits");
   await sees(page, "There is no backup yet.");
+  await sees(page, "This service sends no mail. Hand links over yourself.");
+  assert.equal(await page.getByText("No mail was given up").count(), 0);
   const card = (name) => page.locator(".card").filter({ hasText: name }).locator("strong").textContent();
   assert.equal(await card("patients"), "6");
   assert.equal(await card("doctors"), "4");
@@ -181,7 +183,7 @@ export async function anInvitation({ browser, service }) {
   await staff.getByLabel("E-mail address").fill("vera@example.org");
   await staff.getByLabel("First name").fill("Vera");
   await staff.getByLabel("Last name").fill("Stone");
-  await staff.getByRole("button", { name: "Send the invitation" }).click();
+  await staff.getByRole("button", { name: "Invite" }).click();
   const address = await staff.locator(".notice .code").textContent();
   await open(staff, "#/invitations");
   await sees(staff, "Vera Stone");

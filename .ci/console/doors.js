@@ -45,7 +45,7 @@ export async function aForgottenPassword({ browser, service }) {
   const page = await visit(browser, service);
   await page.getByRole("link", { name: "Forgotten your password?" }).click();
   await page.getByLabel("User name or e-mail address").fill("tomasz@example.org");
-  await page.getByRole("button", { name: "Send me a link" }).click();
+  await page.getByRole("button", { name: "Ask for a link" }).click();
   await sees(page, "If there is such an account");
 
   const said = service.command("user", "reset-password", "tomasz");

@@ -108,16 +108,16 @@ export async function register({ enter, params }) {
 export function askReset() {
   const place = h("div", null, form({
     fields: [{ name: "who", label: "User name or e-mail address", autocomplete: "username", autocapitalize: "none", autofocus: true, required: true }],
-    submit: "Send me a link",
+    submit: "Ask for a link",
     send: async ({ who }) => { // a user name may look like an address, too
       await api.post("/api/password-reset/", { username: who }, true);
       if (who.includes("@")) await api.post("/api/password-reset/", { email: who }, true);
     },
-    done: () => place.replaceChildren(notice("If there is such an account with an e-mail address, a mail is on its way. The link in it is good for 10 minutes."),
-      h("p", null, "No mail? Look in the spam folder, or ask at the practice.")),
+    done: () => place.replaceChildren(notice("If there is such an account with an e-mail address, and this service sends mail, a link goes to that address. It is good for 10 minutes."),
+      h("p", null, "No mail? Look in the spam folder, then ask at the practice: there you can be given a link.")),
     cancel: "#/",
   }));
-  return outside(h("h1", { tabindex: "-1" }, "Forgotten password"), h("p", null, "We send a link to the address of your account."), place);
+  return outside(h("h1", { tabindex: "-1" }, "Forgotten password"), h("p", null, "Where this service sends mail, a link to choose a new one goes to the e-mail address of your account. Otherwise ask at the practice."), place);
 }
 
 export function reset({ args: [token], go }) {

@@ -16,8 +16,9 @@ export async function overview() {
       card("#/staff", s.staff, "staff"), card("#/invitations", s.invitations, s.invitations === 1 ? "open invitation" : "open invitations")),
     section("State of the service", h("ul", { class: "rows" },
       state(age < 36, s.last_backup ? ["The last backup is from ", time(s.last_backup), "."] : "There is no backup yet.", age >= 36 && "Ask whoever runs the service: there should be one every day."),
-      state(!late, s.mail_waiting === 0 ? "No mail waits." : [plural(s.mail_waiting, "mail"), " to send, the oldest since ", time(s.mail_oldest), "."], late && "The mail server may be away."),
-      state(s.mail_failed === 0, s.mail_failed === 0 ? "All mail of the last 30 days was taken by the mail server." : `${plural(s.mail_failed, "mail")} could not be delivered in the last 30 days.`, s.mail_failed > 0 && "Check the e-mail addresses, and tell those people by other means."))));
+      s.mail === "logged" ? state(false, "This service sends no mail. Hand links over yourself.", "Nobody is told when a patient chooses a doctor, or when somebody signs in from elsewhere.")
+        : state(!late, s.mail_waiting === 0 ? "No mail waits." : [plural(s.mail_waiting, "mail"), " to send, the oldest since ", time(s.mail_oldest), "."], late && "The mail server may be away."),
+      (s.mail === "sent" || s.mail_failed > 0) && state(s.mail_failed === 0, s.mail_failed === 0 ? "No mail was given up in the last 30 days." : `${plural(s.mail_failed, "mail")} could not be delivered in the last 30 days.`, s.mail_failed > 0 && "Check the e-mail addresses, and tell those people by other means."))));
 }
 
 export function invitations({ go }) {
@@ -54,10 +55,10 @@ function sent({ token, email, expires_at: until }, go) {
 export function invite({ args: [role], go }) {
   const plainNames = names.map((f) => ({ ...f, name: f.name.replace("user.", ""), autocomplete: "off" }));
   const page = h("div", { class: "page" }, h("p", { class: "up" }, link("#/invitations", "Invitations")), heading("Invite a " + role),
-    h("p", null, "A mail with a link goes to this address. Whoever opens it chooses user name and password. The link is good for five days."),
+    h("p", null, "A mail with a link goes to this address; a service that sends no mail shows you the link to hand over. Whoever opens it chooses user name and password. The link is good for five days."),
     h("div", { id: "sent" }), form({
       fields: [{ name: "email", label: "E-mail address", type: "email", autocomplete: "off", autofocus: true }, ...plainNames, ...details[role].map((f) => ({ ...f, autocomplete: "off" }))],
-      submit: "Send the invitation", cancel: "#/invitations",
+      submit: "Invite", cancel: "#/invitations",
       send: (typed) => api.post("/api/invitations/", { role, ...profile(typed) }),
       done: ({ body }) => {
         if (body.token) page.querySelector("form").remove();
