@@ -196,6 +196,30 @@ export async function longListsLoadOn({ browser, service }) {
   await leave(page);
 }
 
+export async function whatIsNewLoadsOn({ browser, service }) {
+  const jonas = await service.client("jonas");
+  for (let i = 0; i < 60; i++) await jonas("POST", "/api/health-records/", { title: "Night " + i, description: "As before." });
+  const henrik = await service.client("henrik"), one = await henrik("GET", "/api/health-records/?page_size=1&search=Measured");
+  for (let i = 0; i < 30; i++) await henrik("POST", "/api/doctor-notes/", { health_record: one.results[0].id, note: "Seen " + i });
+  const page = await visit(browser, service);
+  let asked = 0;
+  await page.route("**/api/doctor-notes/?**", async (route) => (++asked === 1 ? route.abort() : route.continue()));
+  await signIn(page, "ada");
+  await page.getByLabel("Find a patient").waitFor();
+  await sees(page, "No connection to the service.");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await sees(page, "Night 59");
+  assert.ok(await page.locator(".entry").count() <= 50, "the first page has at most 25 of each");
+  await page.waitForFunction(() => {
+    scrollTo(0, document.body.scrollHeight);
+    const texts = [...document.querySelectorAll(".entry")].map((n) => n.textContent);
+    const of = (word) => new Set(texts.flatMap((text) => text.match(new RegExp(word + " \\d+")) ?? [])).size;
+    return of("Night") === 60 && of("Seen") === 30;
+  });
+  assert.equal(await page.getByText("Night 59").count(), 1);
+  await leave(page);
+}
+
 export async function byKeyboardAlone({ browser, service }) {
   const page = await visit(browser, service);
   await page.waitForFunction(() => document.activeElement.name === "username");

@@ -19,27 +19,15 @@ const daysAgo = (n) => new Date(Date.now() - n * 864e5).toISOString();
 
 const periods = [["", "your last visit here"], ["1", "yesterday"], ["7", "a week ago"], ["30", "a month ago"]];
 
-export async function news({ me, params }) {
+export function news({ me, params }) {
   if (!me.verified) {
     return h("div", { class: "page" }, heading("Welcome"), empty("The practice has not yet checked who you are",
       "Until then you can see no patients. Look after your profile under your name above, and ask the practice if it takes long."));
   }
   const days = params.get("days") ?? "", after = days ? daysAgo(days) : since(me);
-  const [patients, records, notes] = await Promise.all([
-    api.all("/api/patients/"),
-    api.all(api.query("/api/health-records/", { updated_after: after })),
-    api.all(api.query("/api/doctor-notes/", { updated_after: after })),
-  ]);
-  const names = Object.fromEntries(patients.map((p) => [p.id, p.user]));
-  const others = notes.filter((n) => n.doctor !== me.id), byID = Object.fromEntries(records.map((r) => [r.id, r]));
-  for (const id of new Set(others.map((n) => n.health_record))) byID[id] ??= (await api.get(`/api/health-records/${id}/`)).body;
-  const events = [
-    ...records.filter((r) => r.author.id !== me.id).map((r) => ({ at: r.updated_at, record: r, who: r.author.name, role: r.author.role, text: r.description, what: r.created_at === r.updated_at ? "wrote" : "changed" })),
-    ...others.map((n) => ({ at: n.updated_at, record: byID[n.health_record], who: n.doctor_name, role: "doctor", text: n.note, what: "noted" })),
-  ].sort((a, b) => (a.at < b.at ? 1 : -1));
-  const row = ({ at, record, who, role, text, what }) => h("li", { class: "entry " + role }, h("article", null,
+  const row = ({ at, record, patient, who, role, text, what }) => h("li", { class: "entry " + role }, h("article", null,
     h("p", { class: "when" }, time(at), " · ", who, " ", what),
-    h("h2", { dir: "auto" }, names[record.patient] && [link("#/patients/" + record.patient, fullName(names[record.patient])), " · "], link("#/records/" + record.id, record.title)),
+    h("h2", { dir: "auto" }, patient && [link("#/patients/" + record.patient, fullName(patient.user)), " · "], link("#/records/" + record.id, record.title)),
     paragraphs(text, "brief")));
   return h("div", { class: "page" }, heading("What is new"),
     h("form", { class: "filters find", role: "search", onsubmit(event) {
@@ -48,9 +36,33 @@ export async function news({ me, params }) {
     } }, h("div", { class: "field" }, h("label", { for: "find" }, "Find a patient"), h("input", { id: "find", name: "search", type: "search", autofocus: true })), h("button", { class: "main" }, "Find")),
     h("p", { class: "tabs" }, h("span", null, "Since"), periods.map(([key, text]) =>
       h("a", { href: key ? "#/?days=" + key : "#/", "aria-current": key === days ? "true" : null }, text))),
-    events.length ? h("ol", { class: "timeline" }, events.map(row))
-      : patients.length ? empty("Nothing new", `Nobody has written anything since ${format(after)}. You have ${plural(patients.length, "patient")}. `, link("#/patients", "Show them"))
-        : empty("No patients yet", "A patient chooses you, or the practice assigns one. You are told by mail."));
+    list({
+      read: events(me, after), row, tag: "ol", kind: "timeline",
+      none: empty("Nothing new", `Nobody has written anything since ${format(after)}. `, link("#/patients", "Show your patients")),
+    }));
+}
+
+/** events reads what others wrote or changed after an instant, as list wants
+ * it: each time the next page of records and the next of notes. A page that
+ * came before something failed is kept for the next try. */
+function events(me, after) {
+  const sources = ["/api/health-records/", "/api/doctor-notes/"].map((path) => ({ read: api.pages(api.query(path, { updated_after: after })), page: null }));
+  const records = {};
+  let patients;
+  return async () => {
+    patients ??= Object.fromEntries((await api.all("/api/patients/")).map((p) => [p.id, p]));
+    await Promise.all(sources.map(async (source) => { source.page ??= await source.read(); }));
+    const [written, noted] = sources.map((source) => source.page.rows);
+    for (const record of written) records[record.id] = record;
+    const others = noted.filter((n) => n.doctor !== me.id), missing = new Set(others.map((n) => n.health_record).filter((id) => !records[id]));
+    await Promise.all([...missing].map(async (id) => { records[id] = (await api.get(`/api/health-records/${id}/`)).body; }));
+    for (const source of sources) source.page = source.page.more ? null : { rows: [] };
+    const rows = [
+      ...written.filter((r) => r.author.id !== me.id).map((r) => ({ at: r.updated_at, record: r, who: r.author.name, role: r.author.role, text: r.description, what: r.created_at === r.updated_at ? "wrote" : "changed" })),
+      ...others.map((n) => ({ at: n.updated_at, record: records[n.health_record], who: n.doctor_name, role: "doctor", text: n.note, what: "noted" })),
+    ].map((event) => ({ ...event, patient: patients[event.record.patient] }));
+    return { rows: rows.sort((a, b) => (a.at < b.at ? 1 : -1)), more: sources.some((source) => !source.page) };
+  };
 }
 
 export function patients({ params }) {
@@ -59,7 +71,7 @@ export function patients({ params }) {
   return h("div", { class: "page" }, heading("Patients"), filters(params, { name: "search", label: "Name", type: "search", autofocus: true }),
     list({
       read: api.pages(api.query("/api/patients/", { search: params.get("search") })), row,
-      none: params.get("search") ? empty("No patient found", "The beginning of a name is enough. ", link("#/patients", "Show all")) : empty("No patients yet", "A patient chooses you, or the practice assigns one. You are told by mail."),
+      none: params.get("search") ? empty("No patient found", "The beginning of a name is enough. ", link("#/patients", "Show all")) : empty("No patients yet", "A patient chooses you, or the practice assigns one. Then they stand here."),
     }));
 }
 
