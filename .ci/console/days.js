@@ -4,6 +4,7 @@ import { leave, open, sees, settled, signIn, visit } from "./browser.js";
 import { password } from "./service.js";
 
 export async function aPatientsDay({ browser, service, ids }) {
+  await (await service.client("admin"))("GET", "/api/doctors/");
   const page = await visit(browser, service, "margaret");
   await sees(page, "Dizzy in the morning");
   assert.equal(await page.locator("#top nav [aria-current=page]").textContent(), "My records");
@@ -52,6 +53,7 @@ export async function aPatientsDay({ browser, service, ids }) {
 
   await open(page, "#/accesses");
   await sees(page, "wrote a note about you");
+  await sees(page, "admin (the practice) saw you as a doctor's patient in the list of doctors");
   assert.equal(await page.locator(".log").getByText("You", { exact: true }).count(), 0);
   await page.getByRole("link", { name: "Others and myself" }).click();
   await page.locator(".log").getByText("You", { exact: true }).first().waitFor();
