@@ -177,9 +177,21 @@ export function input({ name, label, type = "text", hint, options, value = "", p
   if (type === "textarea") control = h("textarea", { rows: "6", ...common });
   else if (type === "select") {
     control = h("select", { ...common, value: undefined }, options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)));
-  } else if (type === "checkbox") control = h("input", { ...common, type, checked: Boolean(value), value: "on" });
+  } else if (type === "password") control = h("input", { type, autocapitalize: "none", spellcheck: "false", ...common });
+  else if (type === "checkbox") control = h("input", { ...common, type, checked: Boolean(value), value: "on" });
   else control = h("input", { type, ...common });
   const text = h("label", { for: id }, label);
   return h("div", { class: "field " + type + (half ? " half" : "") }, type === "checkbox" ? [control, text] : [text, control],
+    type === "password" && reveal(control),
     hint && h("p", { class: "hint", id: id + "h" }, hint), h("p", { class: "error", id: id + "e" }, said));
+}
+
+/** reveal lets a password be read while it is typed. */
+function reveal(control) {
+  const node = button("Show the password", () => {
+    control.type = control.type === "password" ? "text" : "password";
+    node.textContent = control.type === "password" ? "Show the password" : "Hide the password";
+  }, "plain");
+  node.setAttribute("aria-controls", control.id);
+  return node;
 }

@@ -8,9 +8,15 @@ import { password, start } from "./service.js";
 export async function registering({ browser, service }) {
   const page = await visit(browser, service);
   await page.getByRole("link", { name: "New here? Register" }).click();
+  await sees(page, "At least 15 characters.");
+  await sees(page, "Without one, nothing can be sent to you");
   await page.getByLabel("First name").fill("Rosa");
   await page.getByLabel("User name").fill("ada");
   await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Show the password" }).click();
+  assert.equal(await page.getByLabel("Password").getAttribute("type"), "text");
+  await page.getByRole("button", { name: "Hide the password" }).click();
+  assert.equal(await page.getByLabel("Password").getAttribute("type"), "password");
   await page.getByLabel("Date of birth").fill("1990-02-03");
   await page.getByRole("button", { name: "Register" }).click();
   await sees(page, "A user with that username already exists.");
@@ -28,6 +34,22 @@ export async function registrationIsClosed({ browser, binary }) {
   await page.getByRole("link", { name: "New here? Register" }).click();
   await sees(page, "You cannot register here yourself");
   await leave(page);
+  await service.stop();
+}
+
+export async function aNewPractice({ browser, binary }) {
+  const service = await start(binary, { EMAIL_HOST: "localhost", EMAIL_PORT: "1", EMAIL_USE_TLS: "false", DEFAULT_FROM_EMAIL: "practice@example.org" });
+  await (await service.client())("POST", "/api/patients/", { user: { username: "jonas", password } });
+  const patient = await visit(browser, service, "jonas");
+  await open(patient, "#/doctors");
+  await sees(patient, "No doctor to choose yet");
+  await open(patient, "#/doctors?search=lund");
+  await sees(patient, "No doctor found");
+  await leave(patient);
+  const staff = await visit(browser, service, "admin");
+  await sees(staff, "No mail was given up in the last 30 days.");
+  assert.equal(await staff.getByText("This service sends no mail.").count(), 0);
+  await leave(staff);
   await service.stop();
 }
 

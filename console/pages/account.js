@@ -43,7 +43,7 @@ function passwordForm() {
   const node = form({
     fields: [
       { name: "current_password", label: "Current password", type: "password", autocomplete: "current-password" },
-      { name: "new_password", label: "New password", type: "password", autocomplete: "new-password", hint: passwordHint },
+      { name: "new_password", label: "New password", type: "password", autocomplete: "new-password", hint: passwordHint() },
     ],
     submit: "Change the password", send: (typed) => api.post("/api/me/password/", typed),
     done: () => { node.reset(); say("The password is changed. You are signed out everywhere else."); },

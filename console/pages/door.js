@@ -1,21 +1,31 @@
 // The way in: signing in, registering, an invitation, a forgotten password.
 import * as api from "../api.js";
-import { post } from "../session.js";
+import { ask, post } from "../session.js";
 import { form, nest } from "../form.js";
 import { button, empty, h, link, notice, say } from "../ui.js";
 
 const outside = (...content) => h("div", { class: "door" }, content);
-export const passwordHint = "Make it long: four or five words that do not belong together are easy to remember.";
+
+let shortest; // password that the service takes: a setting, which its schema tells
+
+/** passwordHint says what a new password should be like. */
+export function passwordHint() {
+  const node = h("span", null, "Four or five words that do not belong together are long and easy to remember.");
+  shortest ??= ask("/api/schema/", {}).then((answer) => answer.json())
+    .then(({ paths }) => paths["/api/me/password/"].post.requestBody.content["application/json"].schema.properties.new_password.minLength);
+  shortest.then((n) => node.prepend(`At least ${n} characters. `), () => { shortest = null; }); // then it is told after the first try
+  return node;
+}
 
 const username = { name: "username", label: "User name", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true };
-const newPassword = (name) => ({ name, label: "Password", type: "password", autocomplete: "new-password", hint: passwordHint, required: true });
+const newPassword = (name) => ({ name, label: "Password", type: "password", autocomplete: "new-password", hint: passwordHint(), required: true });
 
 /** names are the fields of every account. */
 export const names = [
   { name: "user.first_name", label: "First name", half: true, autocomplete: "given-name" },
   { name: "user.last_name", label: "Last name", half: true, autocomplete: "family-name" },
 ];
-export const email = { name: "user.email", label: "E-mail address", type: "email", autocomplete: "email" };
+export const email = { name: "user.email", label: "E-mail address", type: "email", autocomplete: "email", hint: "Without one, nothing can be sent to you, and a forgotten password means asking at the practice." };
 
 /** details are the further fields of a patient's or doctor's profile. */
 export const details = {

@@ -35,6 +35,6 @@ export async function doctors({ me, params, go }) {
     list({
       read: api.pages(api.query("/api/doctors/", { search: params.get("search") })),
       row: (d) => row(d, mine.includes(d.id) ? badge("chosen", "good") : add(d)),
-      none: empty("No doctor found", "Try another name."),
+      none: params.get("search") ? empty("No doctor found", "Try another name. ", link(location.hash.split("?")[0], "Show all")) : empty("No doctor to choose yet", "The practice has not entered its doctors here. Ask there, or look again later."),
     }));
 }

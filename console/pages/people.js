@@ -44,7 +44,7 @@ async function account(kind, { args: [id], go, me }, ...content) {
     verified === false && notice("This doctor can see no patients until you have verified who it is. ", doing("Verify", () => change({ verified: true }, "The doctor is verified."), "main")),
     section("Profile", facts(["User name", user.username]), edit({
       object, values: flat, toBody: profile, submit: "Save the profile", load: () => api.get(own),
-      fields: [...names, email, ...details[kind], self && { name: "user.current_password", label: "Current password", type: "password", autocomplete: "current-password", hint: "Needed only to change the e-mail address." }].filter(Boolean),
+      fields: [...names, { ...email, hint: null }, ...details[kind], self && { name: "user.current_password", label: "Current password", type: "password", autocomplete: "current-password", hint: "Needed only to change the e-mail address." }].filter(Boolean),
       save: (body, version) => api.patch(own, body, version), done: () => { say("The profile is saved."); go(here); },
     })),
     content.map((make) => make(object, change)),
@@ -93,7 +93,7 @@ export function create({ args: [kind], go }) {
   return h("div", { class: "page" }, h("p", { class: "up" }, link(page, "Back")), heading("New " + one),
     kind !== "staff" && notice("An invitation is better: then nobody but its owner ever knows the password. ", link("#/invite/" + kind, "Invite instead")),
     form({
-      fields: [...names, { name: "user.username", label: "User name", autocomplete: "off", autocapitalize: "none", spellcheck: "false" }, { name: "user.password", label: "Password", type: "password", autocomplete: "new-password", hint: passwordHint }, { ...email, autocomplete: "off" }, ...details[kind]],
+      fields: [...names, { name: "user.username", label: "User name", autocomplete: "off", autocapitalize: "none", spellcheck: "false" }, { name: "user.password", label: "Password", type: "password", autocomplete: "new-password", hint: passwordHint() }, { ...email, autocomplete: "off", hint: "Without one, nothing can be sent to this person." }, ...details[kind]],
       submit: "Make the account", cancel: page, send: (typed) => api.post(path, profile(typed)),
       done: ({ body }) => { say("The account is made."); go(page + "/" + body.id); },
     }));
