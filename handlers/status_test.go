@@ -7,6 +7,7 @@ import (
 
 	"healthrecords/handlers"
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 func TestStatusCountsAccountsAndMail(t *testing.T) {
@@ -34,12 +35,15 @@ func TestStatusCountsAccountsAndMail(t *testing.T) {
 			t.Fatalf("MailFailed error = %v, want nil", err)
 		}
 	}
-	made := p.store.Now()
-	if _, err := p.store.Backup(t.Context(), store.Command("test"), filepath.Join(t.TempDir(), "backup")); err != nil {
-		t.Fatalf("Backup error = %v, want nil", err)
+	last := "null"
+	if !storetest.OnPostgres() { // whose backups are made by its own programs
+		last = `"` + string(store.InstantOf(p.store.Now())) + `"`
+		if _, err := p.store.Backup(t.Context(), store.Command("test"), filepath.Join(t.TempDir(), "backup")); err != nil {
+			t.Fatalf("Backup error = %v, want nil", err)
+		}
 	}
 	p.do(admin, "GET", "/api/status/", "").want(t, "GET /api/status/", 200,
-		`{"patients":2,"doctors":2,"doctors_unverified":1,"staff":1,"invitations":1,"mail":"sent","mail_waiting":0,"mail_oldest":null,"mail_failed":2,"last_backup":"`+string(store.InstantOf(made))+`"}`)
+		`{"patients":2,"doctors":2,"doctors_unverified":1,"staff":1,"invitations":1,"mail":"sent","mail_waiting":0,"mail_oldest":null,"mail_failed":2,"last_backup":`+last+`}`)
 }
 
 func TestStatusSaysWhetherMailIsSent(t *testing.T) {
