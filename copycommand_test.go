@@ -53,7 +53,7 @@ func TestBackupOfPostgres(t *testing.T) {
 	m.environ = append(m.environ, "DATABASE_URL=postgres://app:xyzzyPassword@127.0.0.1:1/health", "DATA_KEY="+strongSecret)
 	m.secrets = append(m.secrets, "xyzzyPassword")
 	code, out, said := m.run("", "restore", "monday")
-	if want := "run: pg_restore --exit-on-error --no-owner --dbname='postgres://app@127.0.0.1:1/health?sslmode=disable' 'monday'"; code != exitNo || out != "" || !strings.Contains(said, want) {
+	if want := "; with an empty database in its place, run: pg_restore --exit-on-error --no-owner --dbname='postgres://app@127.0.0.1:1/health?sslmode=disable' 'monday'\n"; code != exitNo || out != "" || !strings.HasSuffix(said, want) {
 		t.Errorf("restore = exit %d, %s%s, want exit %d, %s", code, out, said, exitNo, want)
 	}
 }

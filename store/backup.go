@@ -50,9 +50,9 @@ func (m Manifest) Entries() (n int64) {
 // which.
 var ErrPostgres = errors.New("this is done by PostgreSQL's own programs")
 
-// elsewhere returns ErrPostgres with the command line when the database is not
-// SQLite's.
-func elsewhere(url string, line func(Postgres) string) error {
+// elsewhere returns ErrPostgres with the command line, which stands at the end
+// to be copied from there, when the database is not SQLite's.
+func elsewhere(url, where string, line func(Postgres) string) error {
 	if !isPostgres(url) {
 		return nil
 	}
@@ -60,7 +60,7 @@ func elsewhere(url string, line func(Postgres) string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w; run: %s", ErrPostgres, line(p))
+	return fmt.Errorf("%w; %srun: %s", ErrPostgres, where, line(p))
 }
 
 // ErrBackup is returned for a backup that is not what its manifest says, or
@@ -80,7 +80,7 @@ func (m Manifest) sum(key []byte) string {
 // wrapped. When it returns without an error, both files are on the disk. A file that exists is not replaced: fs.ErrExist.
 // On PostgreSQL it returns ErrPostgres.
 func (s *Store) Backup(ctx context.Context, a Actor, file string) (Manifest, error) {
-	if err := elsewhere(s.options.URL, func(p Postgres) string { return p.Dump(file) }); err != nil {
+	if err := elsewhere(s.options.URL, "", func(p Postgres) string { return p.Dump(file) }); err != nil {
 		return Manifest{}, err
 	}
 	if err := s.peek(ctx, a, BackUp, func(*tx) error { return nil }); err != nil {

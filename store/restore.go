@@ -32,7 +32,7 @@ type Restored struct {
 // may have been sent since it was made. Patients who were erased since are
 // erased again. On PostgreSQL it returns ErrPostgres.
 func Restore(ctx context.Context, o Options, a Actor, file string) (Restored, error) {
-	if err := elsewhere(o.URL, func(p Postgres) string { return p.Load(file) + " (into an empty database)" }); err != nil {
+	if err := elsewhere(o.URL, "with an empty database in its place, ", func(p Postgres) string { return p.Load(file) }); err != nil {
 		return Restored{}, err
 	}
 	target := strings.TrimPrefix(o.URL, "sqlite:")
