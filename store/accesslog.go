@@ -28,9 +28,14 @@ type Event struct {
 	seq  int64
 }
 
+// eventID names an entry, the same wherever it is told: LANE-NUMBER.
+func eventID(lane int, seq int64) string {
+	return strconv.Itoa(lane) + "-" + strconv.FormatInt(seq, 10)
+}
+
 func (l *link) event() Event {
 	return Event{
-		ID: strconv.Itoa(l.lane) + "-" + strconv.FormatInt(l.seq, 10), At: l.at, Actor: l.actor, Role: l.role, Action: l.action,
+		ID: eventID(l.lane, l.seq), At: l.at, Actor: l.actor, Role: l.role, Action: l.action,
 		Object: l.object, Version: l.version, Patients: l.patients, Fields: l.fields, Outcome: l.outcome,
 		Address: l.address, Request: l.request, lane: l.lane, seq: l.seq,
 	}

@@ -299,7 +299,7 @@ func TestRestoreRefusesWhatWasDamagedBefore(t *testing.T) {
 		want         error
 		reason       string
 	}{
-		{"an entry edited", `DROP TRIGGER audit_update; UPDATE audit SET actor = 'x' WHERE seq = 2`, store.ErrBackup, "trail does not hold: entry 2: edited"},
+		{"an entry edited", `DROP TRIGGER audit_update; UPDATE audit SET actor = 'x' WHERE seq = 2`, store.ErrBackup, "trail does not hold: entry 0-2: edited"},
 		{"an entry missing", `DROP TRIGGER audit_delete; DELETE FROM audit WHERE seq = 2`, store.ErrBackup, "trail does not hold"},
 		{"a record missing", `DELETE FROM records`, store.ErrBackup, "trail does not hold"},
 		{"a reference to nothing", `PRAGMA foreign_keys = off; UPDATE sessions SET account_id = 'x'`, store.ErrBackup, "not there"},

@@ -27,13 +27,10 @@ type TrailError struct {
 }
 
 func (e *TrailError) Error() string {
-	switch {
-	case e.Seq == 0:
+	if e.Seq == 0 {
 		return e.How
-	case e.Lane == 0:
-		return fmt.Sprintf("entry %d: %s", e.Seq, e.How)
 	}
-	return fmt.Sprintf("entry %d-%d: %s", e.Lane, e.Seq, e.How)
+	return "entry " + eventID(e.Lane, e.Seq) + ": " + e.How
 }
 
 // link is an entry as it stands in the database, with its MAC.
@@ -181,7 +178,7 @@ func (v *verifier) step(l *link, behind *sql.Rows) error {
 	case l.seq < expected:
 		return &TrailError{l.lane, l.seq, fmt.Sprintf("inserted under the number %d", l.seq)}
 	case l.seq > expected:
-		return &TrailError{l.lane, expected, upTo("missing", expected, l.seq-1)}
+		return &TrailError{l.lane, expected, upTo("missing", l.lane, expected, l.seq-1)}
 	case !l.follows(v.key, v.last.mac, l.seq):
 		how, err := v.diagnose(l, behind)
 		if err != nil {
@@ -237,7 +234,7 @@ func (v *verifier) diagnose(l *link, behind *sql.Rows) (string, error) {
 	}
 	for n := int64(1); n <= renumberedMost; n++ {
 		if next.follows(v.key, l.mac, next.seq+n) {
-			return upTo("missing", l.seq, l.seq+n-1) + ", and those behind renumbered", nil
+			return upTo("missing", l.lane, l.seq, l.seq+n-1) + ", and those behind renumbered", nil
 		}
 	}
 	if previous == next {
@@ -259,14 +256,14 @@ func (v *verifier) displaced(l, proper *link, behind *sql.Rows) (string, error) 
 		reordered = err == nil && !after.follows(v.key, proper.mac, l.seq+1)
 	}
 	if reordered {
-		return fmt.Sprintf("reordered: entry %d belongs here", proper.seq), behind.Err()
+		return fmt.Sprintf("reordered: entry %s belongs here", eventID(l.lane, proper.seq)), behind.Err()
 	}
-	return upTo("inserted", l.seq, proper.seq-1), behind.Err()
+	return upTo("inserted", l.lane, l.seq, proper.seq-1), behind.Err()
 }
 
-func upTo(how string, first, last int64) string {
+func upTo(how string, lane int, first, last int64) string {
 	if first == last {
 		return how
 	}
-	return fmt.Sprintf("%s, with those up to entry %d", how, last)
+	return fmt.Sprintf("%s, with those up to entry %s", how, eventID(lane, last))
 }

@@ -320,18 +320,18 @@ func TestVerifyTrailFindsEntriesOutOfPlace(t *testing.T) {
 	}{
 		{"the first is missing", del(1, 1), 1, "missing"},
 		{"one is missing", del(7, 7), 7, "missing"},
-		{"several are missing", del(7, 9), 7, "missing, with those up to entry 9"},
+		{"several are missing", del(7, 9), 7, "missing, with those up to entry 0-9"},
 		{"one is missing, the rest renumbered", with(del(7, 7), shift(8, -1)), 7, "missing, and those behind renumbered"},
 		{"the first is missing, the rest renumbered", with(del(1, 1), shift(2, -1)), 1, "missing, and those behind renumbered"},
-		{"several are missing, the rest renumbered", with(del(7, 9), shift(10, -3)), 7, "missing, with those up to entry 9, and those behind renumbered"},
+		{"several are missing, the rest renumbered", with(del(7, 9), shift(10, -3)), 7, "missing, with those up to entry 0-9, and those behind renumbered"},
 		{"one is missing, the last two renumbered", with(del(end-2, end-2), shift(end-1, -1)), end - 2, "missing, and those behind renumbered"},
-		{"neighbours are swapped", swap(7, 8), 7, "reordered: entry 8 belongs here"},
-		{"the first two are swapped", swap(1, 2), 1, "reordered: entry 2 belongs here"},
-		{"the last two are swapped", swap(end-1, end), end - 1, fmt.Sprintf("reordered: entry %d belongs here", end)},
-		{"two are swapped over others", swap(7, 12), 7, "reordered: entry 12 belongs here"},
+		{"neighbours are swapped", swap(7, 8), 7, "reordered: entry 0-8 belongs here"},
+		{"the first two are swapped", swap(1, 2), 1, "reordered: entry 0-2 belongs here"},
+		{"the last two are swapped", swap(end-1, end), end - 1, fmt.Sprintf("reordered: entry 0-%d belongs here", end)},
+		{"two are swapped over others", swap(7, 12), 7, "reordered: entry 0-12 belongs here"},
 		{"the last is moved to the front", with(shift(1, 1), []string{fmt.Sprintf(`UPDATE audit SET seq = 1 WHERE seq = %d`, end+1)}), 1, "inserted"},
 		{"an old one is put in, the rest renumbered", with(shift(7, 1), []string{again(3, 7)}), 7, "inserted"},
-		{"several old ones are put in, the rest renumbered", with(shift(7, 2), []string{again(3, 7), again(4, 8)}), 7, "inserted, with those up to entry 8"},
+		{"several old ones are put in, the rest renumbered", with(shift(7, 2), []string{again(3, 7), again(4, 8)}), 7, "inserted, with those up to entry 0-8"},
 		{"one is repeated at once, the rest renumbered", with(shift(8, 1), []string{again(7, 8)}), 8, "inserted"},
 		{"one is put in before the first", with(shift(1, 1), []string{again(4, 1)}), 1, "inserted"},
 		{"one is put in before the last", with(shift(end, 1), []string{again(4, end)}), end, "inserted"},
@@ -340,12 +340,12 @@ func TestVerifyTrailFindsEntriesOutOfPlace(t *testing.T) {
 		{"one is put in under the number 0", []string{again(3, 0)}, 0, "inserted under the number 0"},
 		{"one is put in under a negative number", []string{again(3, -4)}, -4, "inserted under the number -4"},
 		{"one is renumbered", []string{`UPDATE audit SET seq = 100000 WHERE seq = 7`}, 7, "missing"},
-		{"one is copied to another lane", []string{`INSERT INTO audit SELECT 1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 1, "missing, with those up to entry 2"},
-		{"one is copied to a lane before", []string{`INSERT INTO audit SELECT -1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 1, "missing, with those up to entry 2"},
-		{"the next number stands in another lane", []string{fmt.Sprintf(`INSERT INTO audit SELECT 1, %d, `+afterSeq+` FROM audit WHERE seq = %d`, end+1, end)}, 1, fmt.Sprintf("missing, with those up to entry %d", end)},
+		{"one is copied to another lane", []string{`INSERT INTO audit SELECT 1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 1, "missing, with those up to entry 1-2"},
+		{"one is copied to a lane before", []string{`INSERT INTO audit SELECT -1, seq, ` + afterSeq + ` FROM audit WHERE seq = 3`}, 1, "missing, with those up to entry -1-2"},
+		{"the next number stands in another lane", []string{fmt.Sprintf(`INSERT INTO audit SELECT 1, %d, `+afterSeq+` FROM audit WHERE seq = %d`, end+1, end)}, 1, fmt.Sprintf("missing, with those up to entry 1-%d", end)},
 		{"the first is copied to another lane", []string{`INSERT INTO audit SELECT 1, seq, ` + afterSeq + ` FROM audit WHERE seq = 1`}, 1, "edited, or inserted at the end"},
 		{"one is moved to another lane", []string{`UPDATE audit SET lane = 1 WHERE seq = 7`}, 7, "missing"},
-		{"the last is moved to another lane", []string{fmt.Sprintf(`UPDATE audit SET lane = 1 WHERE seq = %d`, end)}, 1, fmt.Sprintf("missing, with those up to entry %d", end-1)},
+		{"the last is moved to another lane", []string{fmt.Sprintf(`UPDATE audit SET lane = 1 WHERE seq = %d`, end)}, 1, fmt.Sprintf("missing, with those up to entry 1-%d", end-1)},
 		{"all are moved to another lane", []string{`UPDATE audit SET lane = 1`}, 1, "rewritten, with all behind it"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -696,7 +696,7 @@ func TestTrailErrorNamesTheEntry(t *testing.T) {
 		err  store.TrailError
 		want string
 	}{
-		{store.TrailError{Seq: 7, How: "edited"}, "entry 7: edited"},
+		{store.TrailError{Seq: 7, How: "edited"}, "entry 0-7: edited"},
 		{store.TrailError{Lane: 3, Seq: 7, How: "edited"}, "entry 3-7: edited"},
 		{store.TrailError{How: "the index of patients was edited"}, "the index of patients was edited"},
 	} {
