@@ -139,11 +139,16 @@ func (t *tx) proveEmail(a *account, in *UserInput, p *Problems) {
 
 // setActive lets an account sign in, or keeps it from it and ends all that
 // lets somebody act as its owner. The caller stores the account. The last staff
-// account at work stays so, but for the operator: ErrLastStaff.
+// account at work stays so, but for the operator: ErrLastStaff. The entry tells
+// which of both was done, where of other fields it has the name alone.
 func (t *tx) setActive(a *account, active bool) error {
 	if a.active != active {
 		a.active = active
-		t.entry.fields = append(t.entry.fields, "active")
+		what := "deactivated"
+		if active {
+			what = "activated"
+		}
+		t.entry.fields = append(t.entry.fields, what)
 	}
 	if active {
 		return nil

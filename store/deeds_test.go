@@ -370,8 +370,12 @@ func (w *town) commands() []deed {
 		}, err: store.ErrForbidden, outcome: "forbidden"}
 	}
 	return []deed{
-		{name: "the operator deactivates a patient", action: store.SetActive, by: w.operator, role: store.Operator, do: setActive("zz-pat2", w.pat2.Account), version: 3, touched: []string{w.pat2.Account}, fields: "active"},
+		{name: "the operator deactivates a patient", action: store.SetActive, by: w.operator, role: store.Operator, do: setActive("zz-pat2", w.pat2.Account), version: 3, touched: []string{w.pat2.Account}, fields: "deactivated"},
 		{name: "the operator deactivates it again", action: store.SetActive, by: w.operator, role: store.Operator, do: setActive("zz-pat2", w.pat2.Account), version: 3, touched: []string{w.pat2.Account}},
+		{name: "the operator activates it", action: store.SetActive, by: w.operator, role: store.Operator, version: 4, touched: []string{w.pat2.Account}, fields: "activated",
+			do: func(a store.Actor) (string, error) {
+				return w.pat2.Account, w.SetActive(ctx, a, "zz-pat2", true)
+			}},
 		{name: "the operator deactivates nobody known", action: store.SetActive, by: w.operator, role: store.Operator, do: setActive("zz-nobody", ""), err: store.ErrNotFound, outcome: "not found"},
 		forbidden("staff deactivates", store.SetActive, setActive("zz-pat2", "")),
 		{name: "the operator lists a patient's sessions", action: store.ListSessions, by: w.operator, role: store.Operator, do: sessions, touched: []string{w.pat.Account}},

@@ -55,7 +55,7 @@ func (w *town) staffDeeds() []deed {
 		{name: "staff reads a colleague", action: store.ReadStaff, by: w.admin, role: store.Staff, do: read},
 		forbidden("a doctor reads staff", store.ReadStaff, read),
 		{name: "staff renames a colleague", action: store.ChangeStaff, by: w.admin, role: store.Staff, do: change(colleague, store.UserInput{FirstName: ptr("zz-f")}), version: 2, fields: "first_name"},
-		{name: "staff deactivates a patient", action: store.ChangePatient, by: w.admin, role: store.Staff, version: 2, fields: "active", touched: []string{w.loner.Account},
+		{name: "staff deactivates a patient", action: store.ChangePatient, by: w.admin, role: store.Staff, version: 2, fields: "deactivated", touched: []string{w.loner.Account},
 			do: func(a store.Actor) (string, error) {
 				_, err := w.ChangePatient(ctx, a, w.loner.Account, nil, &store.PatientInput{User: store.UserInput{Active: ptr(false)}})
 				return w.loner.Account, err
