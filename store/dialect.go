@@ -19,6 +19,7 @@ type dialect struct {
 	beginRead      string // begins one that only reads, on the database as it is at its first query
 	beginReadLong  string // the same without a limit of time
 	tableExists    string
+	encoding       string // answers how text is kept; "" where it is always UTF-8
 	listTables     string
 	integrityCheck string // answers "ok", or what is damaged; "" where there is none
 	clean          string // gives up the room of what was deleted

@@ -36,6 +36,19 @@ func pendingSteps(c *conn) ([]int, error) {
 	return pending, nil
 }
 
+// checkEncoding returns an error when the database does not keep every text as it
+// is: in LATIN1 some cannot be kept, in SQL_ASCII letters are bytes.
+func (c *conn) checkEncoding() error {
+	if c.encoding == "" {
+		return nil
+	}
+	var name string
+	if err := c.row(c.encoding).Scan(&name); err != nil || name == "UTF8" {
+		return err
+	}
+	return fmt.Errorf("the database has the encoding %s; make it with ENCODING 'UTF8' TEMPLATE template0", name)
+}
+
 func (t *tx) applySteps(numbers []int) error {
 	if len(numbers) > 0 && numbers[0] == 1 {
 		if err := t.script(t.adapt("CREATE TABLE schema_steps (\n step INTEGER PRIMARY KEY,\n applied_at TEXT NOT NULL\n);")); err != nil {
@@ -120,5 +133,8 @@ func look(ctx context.Context, o Options, f func(*conn) error) error {
 		return unavailable(err)
 	}
 	defer c.close()
+	if err := c.checkEncoding(); err != nil {
+		return unavailable(err)
+	}
 	return unavailable(f(c))
 }

@@ -27,6 +27,7 @@ func postgres(timeout time.Duration) *dialect {
 		beginRead:     readOnly + fmt.Sprintf("; SET LOCAL statement_timeout = %d", timeout.Milliseconds()),
 		beginReadLong: readOnly,
 		tableExists:   "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
+		encoding:      "SELECT current_setting('server_encoding')",
 		listTables:    "SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename",
 		analyze:       "ANALYZE",
 		clean:         "VACUUM accounts, assignments, notes, note_versions, outbox, records, record_versions, sessions",

@@ -160,6 +160,9 @@ func (s *Store) start(ctx context.Context) error {
 // transaction. Where nothing is to be done, as at most starts, nobody waits for
 // anybody.
 func (s *Store) prepare(c *conn) error {
+	if err := c.checkEncoding(); err != nil {
+		return err
+	}
 	pending, err := pendingSteps(c)
 	if err == nil {
 		err = s.mayApply(pending)
