@@ -77,11 +77,14 @@ func createSuperuser(p *program, args []string) error {
 	if stdin && (name == "" || email == "") {
 		return usage("createsuperuser: with --password-stdin, --username and --email must be given")
 	}
-	s, _, err := p.open(true)
+	s, madeKeys, err := p.open(true)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
+	if madeKeys {
+		p.welcome()
+	}
 	password, err := p.askAccount(&name, &email, stdin)
 	if err != nil {
 		return err

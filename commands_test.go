@@ -125,7 +125,10 @@ func (m *machine) wantWith(in string, code int, out, err string, args ...string)
 // staff makes the first account.
 func (m *machine) staff(name string) {
 	m.t.Helper()
-	m.wantWith(staffPassword+"\n", exitDone, "The staff account is made", "", "createsuperuser", "--username", name, "--email", name+"@example.org", "--password-stdin")
+	code, out, said := m.run(staffPassword+"\n", "createsuperuser", "--username", name, "--email", name+"@example.org", "--password-stdin")
+	if code != exitDone || !strings.Contains(out, "The staff account is made") || said != "" && !strings.HasPrefix(said, "Welcome") {
+		m.t.Errorf("createsuperuser = exit %d, %s%s, want %d and the account made", code, out, said, exitDone)
+	}
 }
 
 // store opens the database with the keys that are there.
@@ -319,6 +322,29 @@ func TestCreateSuperuser(t *testing.T) {
 	if ok, err := s.HasStaff(t.Context()); !ok || err != nil {
 		t.Errorf("HasStaff = %t, %v, want true, nil", ok, err)
 	}
+}
+
+// Who makes the keys says so: the first start that follows does not.
+func TestCreateSuperuserWelcomesWhereItMakesTheKeys(t *testing.T) {
+	m := newMachine(t)
+	create := []string{"createsuperuser", "--username", "admin", "--email", "admin@example.org", "--password-stdin"}
+	m.wantWith("short\n", exitNo, "", "Copy both keys to a safe place now", create...)
+	m.wantWith(staffPassword+"\n", exitDone, "The staff account is made", "", create...)
+}
+
+// In the wrong directory there is no key either, and that is not what is wrong.
+func TestWrongDirectory(t *testing.T) {
+	storetest.NeedsSQLite(t)
+	m := newMachine(t)
+	want := "there is no database at " + m.path("health.db") + ": run this in the directory of the service"
+	for _, args := range [][]string{
+		{"user", "sessions", "admin"}, {"keys", "status"}, {"backup", m.path("b")}, {"audit", "verify"}, {"erase", "patient", "x", "--reason", "r"},
+		{"copy", "--to", "sqlite:" + m.path("copy.db")},
+	} {
+		m.want(exitNo, "", want, args...)
+	}
+	m.want(1, "warning  "+want, "", "check")
+	m.wantSame(nil)
 }
 
 func TestUser(t *testing.T) {

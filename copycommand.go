@@ -31,6 +31,11 @@ func copyCommand(p *program, args []string) error {
 	if err := p.configure(); err != nil {
 		return err
 	}
+	if from == "" {
+		if err := p.findDatabase(); err != nil {
+			return err
+		}
+	}
 	target := p.storeOptions()
 	target.URL = cmp.Or(to, target.URL)
 	p.settings.DatabaseURL = secret(cmp.Or(from, string(p.settings.DatabaseURL)))

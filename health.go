@@ -148,12 +148,16 @@ func (f *findings) permissions() {
 }
 
 func (f *findings) database() {
+	if err := f.p.findDatabase(); err != nil {
+		f.add(warning, err.Error(), "If there is none yet: healthrecords serve makes it.")
+		return
+	}
 	if _, err := f.p.keys(false); err != nil {
 		f.add(bad, err.Error(), "")
 		return
 	}
 	s, err := store.Open(f.p.ctx, f.p.storeOptions())
-	isNew := errors.Is(err, store.ErrNoDatabase)
+	isNew := errors.Is(err, store.ErrNoDatabase) // an empty file
 	if errors.Is(err, store.ErrSchema) {
 		isNew, _ = f.p.isNew()
 	}

@@ -236,6 +236,22 @@ func (p *program) noDataKey(file string) error {
 	return fmt.Errorf("the key file %s is not there: put it back, or set DATA_KEY; %s", file, wanted)
 }
 
+// findDatabase returns ErrNoDatabase where SQLite's file is not there. That comes
+// before a missing key: the command was run in the wrong directory, most likely.
+func (p *program) findDatabase() error {
+	if p.settings.SQLitePath == "" {
+		return nil
+	}
+	if isNew, err := p.isNew(); err != nil || !isNew {
+		return err
+	}
+	path, err := filepath.Abs(p.settings.SQLitePath)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("%w at %s: run this in the directory of the service, or set DATA_DIR or DATABASE_URL as for the service", store.ErrNoDatabase, path)
+}
+
 // open configures the program and opens the store. With begin, a database that
 // is not there, or is empty, is made, and on SQLite one with an older schema
 // brought up to date: PostgreSQL may be others' too, who are served meanwhile.
@@ -248,6 +264,11 @@ func (p *program) open(begin bool) (s *store.Store, madeKeys bool, err error) {
 
 // openStore opens the store of a program that is configured.
 func (p *program) openStore(begin, migrate bool) (s *store.Store, madeKeys bool, err error) {
+	if !begin {
+		if err := p.findDatabase(); err != nil {
+			return nil, false, err
+		}
+	}
 	if madeKeys, err = p.keys(begin); err != nil {
 		return nil, madeKeys, err
 	}

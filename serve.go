@@ -41,7 +41,10 @@ func serve(p *program, args []string) error {
 		return err
 	}
 	defer s.Close()
-	if err := p.welcome(s, madeKeys); err != nil {
+	if madeKeys {
+		p.welcome()
+	}
+	if err := p.askForStaff(s); err != nil {
 		return err
 	}
 	sender, err := p.sender()
@@ -180,29 +183,28 @@ func ownName() string {
 	return os.Args[0]
 }
 
-// welcome says, the first time, where everything is and what to do next.
-func (p *program) welcome(s *store.Store, madeKeys bool) error {
-	staffed, err := s.HasStaff(p.ctx)
-	if err != nil {
-		return err
+// welcome says, the first time, where everything is.
+func (p *program) welcome() {
+	keys, _ := filepath.Abs(p.settings.DataDir)
+	data := p.settings.Postgres.Name()
+	if p.settings.SQLitePath != "" {
+		data, _ = filepath.Abs(p.settings.SQLitePath)
 	}
-	if madeKeys {
-		keys, _ := filepath.Abs(p.settings.DataDir)
-		data := p.settings.Postgres.Name()
-		if p.settings.SQLitePath != "" {
-			data, _ = filepath.Abs(p.settings.SQLitePath)
-		}
-		fmt.Fprintf(p.err, `Welcome to healthrecords. This is its first start here.
+	fmt.Fprintf(p.err, `Welcome to healthrecords. This is its first start here.
   The data lies in  %s
   The keys lie in   %s and %s
   Copy both keys to a safe place now, apart from the backups: without data.key
   nobody can read the data again, and whoever has both has everything.
 `, data, filepath.Join(keys, "secret.key"), filepath.Join(keys, "data.key"))
-	}
-	if !staffed {
+}
+
+// askForStaff says what to do next where nobody can administer the practice.
+func (p *program) askForStaff(s *store.Store) error {
+	staffed, err := s.HasStaff(p.ctx)
+	if err == nil && !staffed {
 		fmt.Fprintf(p.err, `There is no staff account yet. In another terminal, in this directory:
   %s createsuperuser --username admin --email admin@example.org
 `, ownName())
 	}
-	return nil
+	return err
 }
