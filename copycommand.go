@@ -51,7 +51,7 @@ func copyCommand(p *program, args []string) error {
 	}
 	fmt.Fprintf(p.out, "%s: %d patients, doctors and staff, %d records, %d entries in the trail\n",
 		store.DatabaseName(target.URL), done.Rows["accounts"], done.Rows["records"], done.Entries)
-	fmt.Fprintln(p.err, "Serve it with the same DATA_KEY, SECRET_KEY and AUDIT_CHECKPOINTS. Do not start the service on the old database again: both would send what mail waits.")
+	fmt.Fprintln(p.err, "Serve it with the same DATA_KEY, SECRET_KEY and AUDIT_CHECKPOINTS. Do not start the service on the old database again: both would send what mail waits. If the service still runs, stop it and copy again, to an empty database: what it acknowledges now is not in this copy.")
 	return nil
 }
 

@@ -31,6 +31,9 @@ func TestCopyCommand(t *testing.T) {
 			t.Errorf("copy %q = exit %d, %s%s, want exit %d, %s", c.args, code, out, said, c.code, c.want)
 		}
 	}
+	if _, _, said := m.run("", "copy", "--from", there, "--to", "sqlite:"+filepath.Join(t.TempDir(), "again.db")); !strings.HasSuffix(said, "If the service still runs, stop it and copy again, to an empty database: what it acknowledges now is not in this copy.\n") {
+		t.Errorf("copy says %s, want that a service that still runs is stopped", said)
+	}
 	m.environ = append(m.environ, "DATABASE_URL="+back)
 	if code, out, said := m.run("", "audit", "verify"); code != exitDone || !strings.Contains(out, "The trail holds: 3 entries") {
 		t.Errorf("audit verify of the copy = exit %d, %s%s, want exit %d and 3 entries", code, out, said, exitDone)
