@@ -36,7 +36,7 @@ func isPostgres(url string) bool {
 // hosts may stand, commas between: the first that takes writes is used. Behind
 // it, ?sslmode=…&sslrootcert=FILE&sslcert=FILE&sslkey=FILE, and in place of a
 // host ?host=DIRECTORY&port=… of a Unix socket. Without sslmode it is disable on
-// this machine and verify-full beyond it; prefer and allow are refused, as they
+// this machine, and verify-full beyond it and where sslrootcert is given; prefer and allow are refused, as they
 // silently fall back to clear text. No PG… environment variable is looked at.
 // The errors say what is wrong and quote nothing: the URL can hold a password.
 func ParsePostgres(text string) (Postgres, error) {
@@ -155,8 +155,11 @@ func (p *Postgres) addHost(host, port string) error {
 // secure decides how the connection is protected.
 func (p *Postgres) secure() error {
 	p.SSLMode = p.settings.Get("sslmode")
+	certified := p.settings.Get("sslrootcert") != ""
 	switch {
-	case p.SSLMode == "" && p.Local:
+	case p.SSLMode == "disable" && certified:
+		return errors.New("sslrootcert does nothing with sslmode=disable; leave one of them out")
+	case p.SSLMode == "" && p.Local && !certified:
 		p.SSLMode = "disable"
 	case p.SSLMode == "":
 		p.SSLMode = "verify-full"

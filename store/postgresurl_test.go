@@ -21,6 +21,7 @@ func TestParsePostgres(t *testing.T) {
 		{"postgres://app:pw@db.example.org/health", "postgres://db.example.org:5432/health", "verify-full", []string{"db.example.org:5432"}, false},
 		{"postgres://app:pw@db.example.org/health?sslmode=require", "postgres://db.example.org:5432/health", "require", []string{"db.example.org:5432"}, false},
 		{"postgres://app:pw@127.0.0.1/health?sslmode=verify-ca&sslrootcert=ca.pem", "postgres://127.0.0.1:5432/health", "verify-ca", []string{"127.0.0.1:5432"}, true},
+		{"postgres://app:pw@127.0.0.1/health?sslrootcert=ca.pem", "postgres://127.0.0.1:5432/health", "verify-full", []string{"127.0.0.1:5432"}, true},
 		{"postgres://app:p%40w%2F@a.example.org:1,b.example.org/health", "postgres://a.example.org:1,b.example.org:5432/health", "verify-full", []string{"a.example.org:1", "b.example.org:5432"}, false},
 		{"postgres://app:pw@localhost,b.example.org/health", "postgres://localhost:5432,b.example.org:5432/health", "verify-full", []string{"localhost:5432", "b.example.org:5432"}, false},
 	} {
@@ -45,6 +46,7 @@ func TestParsePostgresRefuses(t *testing.T) {
 		"postgres://u:xyzzy@host/health?sslmode=prefer", "postgres://u:xyzzy@host/health?sslmode=allow", "postgres://u:xyzzy@host/health?sslmode=on",
 		"postgres://u:xyzzy@host/health?sslmode=disable&sslmode=require", "postgres://u:xyzzy@host/health?options=-csearch_path%3Dx", "postgres://u:xyzzy@host/health?sslcert=c",
 		"postgres://u:xyzzy@host/health?connect_timeout=0", "postgres://u:xyzzy@host/health?host=/run", "postgres://u:xyzzy@/health?host=run", "postgres://u:xyzzy@/health?host=/run&sslmode=require",
+		"postgres://u:xyzzy@host/health?sslmode=disable&sslrootcert=ca.pem", "postgres://u:xyzzy@/health?host=/run&sslrootcert=ca.pem",
 		"postgres://u:xyzzy@host/health?port=1", "postgres://u:xyzzy@host/health?sslmode=", "postgres://u:xyzzy@host/health?%zz",
 	} {
 		if p, err := store.ParsePostgres(url); err == nil || strings.Contains(err.Error(), "xyz") {
