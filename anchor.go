@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -111,6 +112,24 @@ func lastLine(f *os.File) (size int64, broken bool) {
 	var last [1]byte
 	_, err := f.ReadAt(last[:], size-1) // fails before the beginning
 	return size, err == nil && last[0] != '\n'
+}
+
+// checkAnchor finds out whether checkpoints can be kept in a file. With create, one
+// that is not there is made, as the first checkpoint would; else its directory
+// must be there.
+func checkAnchor(file string, create bool) error {
+	flags := os.O_APPEND | os.O_RDWR
+	if create {
+		flags |= os.O_CREATE
+	}
+	f, err := os.OpenFile(file, flags, 0o600)
+	if errors.Is(err, fs.ErrNotExist) && !create {
+		f, err = os.Open(filepath.Dir(file))
+	}
+	if err != nil {
+		return fmt.Errorf("AUDIT_CHECKPOINTS: the file cannot be added to: %w", err)
+	}
+	return f.Close()
 }
 
 // readCheckpoints reads a file of checkpoints.

@@ -451,3 +451,12 @@ func TestCheck(t *testing.T) {
 	}
 	m.want(2, "BAD      "+m.path("health.db")+" is open to others", "", "check")
 }
+
+// A file that no checkpoint can go into is told at the start, not by the first.
+func TestCheckpointsThatCannotBeKept(t *testing.T) {
+	m := newMachine(t)
+	m.staff("admin")
+	m.environ = append(m.environ, "LISTEN=127.0.0.1:0", "AUDIT_CHECKPOINTS="+m.path("none/checkpoints"))
+	m.want(exitNo, "", "AUDIT_CHECKPOINTS: the file cannot be added to: ", "serve")
+	m.want(2, "BAD      AUDIT_CHECKPOINTS: the file cannot be added to: ", "", "check")
+}

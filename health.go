@@ -171,6 +171,7 @@ func (f *findings) database() {
 	}
 	defer s.Close()
 	f.add(good, "database, schema and keys", "")
+	f.anchor()
 	f.staff(s)
 	f.outbox(s)
 	if f.p.settings.SQLitePath == "" {
@@ -178,6 +179,16 @@ func (f *findings) database() {
 		return
 	}
 	f.backup(s)
+}
+
+// anchor looks whether checkpoints of the trail can be kept.
+func (f *findings) anchor() {
+	if f.p.settings.Lambda {
+		return
+	}
+	if err := checkAnchor(f.p.settings.AuditCheckpoints, false); err != nil {
+		f.add(bad, err.Error(), "Name a file in a directory that the service can write to.")
+	}
 }
 
 // server looks at what PostgreSQL itself must see to.

@@ -44,6 +44,9 @@ func serve(p *program, args []string) error {
 	if madeKeys {
 		p.welcome()
 	}
+	if err := checkAnchor(p.settings.AuditCheckpoints, true); err != nil {
+		return err
+	}
 	if err := p.askForStaff(s); err != nil {
 		return err
 	}
