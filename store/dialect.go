@@ -67,7 +67,14 @@ func Describe(err error) string {
 	}
 	var p *pq.Error
 	if errors.As(err, &p) {
-		return fmt.Sprintf("PostgreSQL error %s: %s", p.Code, p.Code.Name())
+		text := fmt.Sprintf("PostgreSQL error %s: %s", p.Code, p.Code.Name())
+		if remedy := remedies[p.Code]; remedy != "" {
+			text += ": " + remedy
+		}
+		return text
+	}
+	if isInsecure(err) {
+		return err.Error() + ": " + insecureRemedy(err)
 	}
 	return err.Error()
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -132,7 +133,32 @@ func isLost(err error) bool {
 // isPostgresDown tells whether PostgreSQL, or the way to it, is at fault.
 func isPostgresDown(err error) bool {
 	var p *pq.Error
-	return isLost(err) || errors.As(err, &p) && slices.Contains(downClasses, p.Code.Class())
+	return isLost(err) || isInsecure(err) || errors.As(err, &p) && (slices.Contains(downClasses, p.Code.Class()) || remedies[p.Code] != "")
+}
+
+// remedies are what to do about the refusals that a server gives to those who set
+// it up.
+var remedies = map[pqerror.Code]string{
+	pqerror.InvalidCatalogName:                "there is no such database; make it with CREATE DATABASE … OWNER … ENCODING 'UTF8' TEMPLATE template0",
+	pqerror.InvalidPassword:                   "user or password is wrong",
+	pqerror.InvalidAuthorizationSpecification: "the server does not let this user in from here; look at the user in DATABASE_URL, at pg_hba.conf and at TLS",
+	pqerror.InsufficientPrivilege:             notOwner,
+	pqerror.InvalidSchemaName:                 notOwner, // none that the user may look into
+}
+
+const notOwner = "the user may not make tables there; it must own the database"
+
+// isInsecure tells whether TLS was asked for and the server cannot give it.
+func isInsecure(err error) bool {
+	var unverified *tls.CertificateVerificationError
+	return errors.Is(err, pq.ErrSSLNotSupported) || errors.As(err, &unverified)
+}
+
+func insecureRemedy(err error) string {
+	if errors.Is(err, pq.ErrSSLNotSupported) {
+		return "set up TLS on the server, or write sslmode=disable if clear text is meant"
+	}
+	return "call the server by the name in its certificate, and name the authority's file, if it is not a public one, with sslrootcert=FILE"
 }
 
 var downClasses = []pqerror.Class{
