@@ -101,7 +101,9 @@ func (w *transactor) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	w.s.log.ErrorContext(ctx, "a transaction failed; nothing of it was kept", "cause", Describe(err))
+	if !errors.Is(err, errNotBegun) { // else who answers has all there is to log
+		w.s.log.ErrorContext(ctx, "a transaction failed; nothing of it was kept", "cause", Describe(err))
+	}
 	return fmt.Errorf("%w: %s", ErrUnavailable, Describe(err))
 }
 

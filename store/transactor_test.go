@@ -1,11 +1,14 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -275,7 +278,10 @@ func TestTextThatPostgresCannotHold(t *testing.T) {
 // meanwhile gets another one.
 func TestServerThatComesBack(t *testing.T) {
 	server := storetest.NewServer(t)
-	p := newPracticeWith(t, func(o *store.Options) { o.URL = server.Database(t) })
+	var log bytes.Buffer
+	p := newPracticeWith(t, func(o *store.Options) {
+		o.URL, o.Log = server.Database(t), slog.New(slog.NewTextHandler(&log, nil))
+	})
 	pat := p.patient("pat")
 	together(8, func(int) { p.Me(t.Context(), pat) }) // so that there are several connections
 	server.Stop(t)
@@ -284,6 +290,9 @@ func TestServerThatComesBack(t *testing.T) {
 	}
 	if err := p.Ready(t.Context()); err == nil || err.Error() != "database" {
 		t.Errorf("Ready without the server: error = %v, want database", err)
+	}
+	if strings.Contains(log.String(), "a transaction failed") {
+		t.Errorf("the log is %s, want nothing of a transaction that was not begun", log.String())
 	}
 	server.Start(t)
 	if _, err := p.Me(t.Context(), pat); err != nil {
