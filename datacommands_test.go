@@ -54,6 +54,7 @@ func TestBackupCommand(t *testing.T) {
 	m.want(exitNo, "", "there is no database at "+m.path("health.db"), "backup", file)
 	m.wantSame(nil)
 	m.staff("admin")
+	m.want(exitNo, "", "no file can be made in "+m.path("none")+": no such file or directory\n", "backup", m.path("none/monday"))
 	m.patient("pat")
 	s := m.store() // as the service holds it
 	out, said := m.want(exitDone, file+": ", "Keep "+file+".manifest beside it. To read them, data key ", "backup", file)
@@ -265,7 +266,7 @@ func TestKeysFromTheEnvironment(t *testing.T) {
 	set(keys[0])
 	before := m.files()
 	for _, args := range [][]string{{"serve"}, {"user", "sessions", "admin"}, {"keys", "rotate"}, {"backup", m.path("b")}, {"audit", "verify"}} {
-		m.want(exitNo, "", "the database wants "+ids[1]+", DATA_KEY holds "+ids[0], args...)
+		m.want(exitNo, "", "wrong data key: it wants "+ids[1]+", and there is "+ids[0], args...)
 	}
 	m.wantSame(before)
 }
@@ -429,6 +430,7 @@ func TestCheck(t *testing.T) {
 	}
 	m.wantSame(nil)
 	m.staff("admin")
+	m.want(exitNo, "", "no file can be made in "+m.path("none")+": no such file or directory\n", "backup", m.path("none/monday"))
 	if storetest.OnPostgres() { // on a server for tests, that waits for no disk
 		out, _ := m.want(2, "fsync", "", "check")
 		for _, line := range []string{"good     settings\n", "good     database, schema and keys\n", "warning  mail is only logged\n"} {

@@ -285,7 +285,7 @@ func (t *tx) checkDataKeys(k *keyring) error {
 	}
 	missing := slices.DeleteFunc(wanted, func(id string) bool { _, ok := k.dataKey(id); return ok })
 	if len(missing) > 0 {
-		return fmt.Errorf("%w: the database wants %s, DATA_KEY holds %s", ErrDataKey, strings.Join(missing, " and "), k.held())
+		return fmt.Errorf("%w: it wants %s, and there is %s; put the key of its time into the key file or DATA_KEY", ErrDataKey, strings.Join(missing, " and "), k.held())
 	}
 	return nil
 }

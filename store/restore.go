@@ -99,7 +99,10 @@ func copyChecked(file, candidate string, m Manifest) error {
 // gone on with.
 func (r *Restored) examine(ctx context.Context, o Options, a Actor, erased []erasure) error {
 	s, err := Open(ctx, o)
-	if err != nil && !errors.Is(err, ErrSchema) && !errors.Is(err, ErrDataKey) {
+	if errors.Is(err, ErrDataKey) {
+		return fmt.Errorf("the backup is not good for these keys: %w", errors.Unwrap(err)) // not the name of the copy
+	}
+	if err != nil && !errors.Is(err, ErrSchema) {
 		return fmt.Errorf("%w: it cannot be opened: %w", ErrBackup, err)
 	}
 	if err != nil {

@@ -257,7 +257,7 @@ func TestRestoreRefuses(t *testing.T) {
 			os.WriteFile(f, content, 0o600)
 			rewrite(t, f, func(m *store.Manifest) { fit(t, f)(m); sealer.Seal(m) })
 		}, store.ErrBackup, ""},
-		{"another practice's", foreign, func(string) {}, store.ErrDataKey, "wants " + store.DataKeyID(dataKey("another"))},
+		{"another practice's", foreign, func(string) {}, store.ErrDataKey, "the backup is not good for these keys: wrong data key: it wants " + store.DataKeyID(dataKey("another"))},
 		{"another practice's with the same key, and this one's manifest", twin, func(f string) {
 			os.WriteFile(store.ManifestName(f), readFile(t, store.ManifestName(file)), 0o600)
 			rewrite(t, f, fit(t, f))

@@ -127,7 +127,7 @@ func TestRotateKeys(t *testing.T) {
 	o.DataKeys, o.ReloadKeys = [][]byte{dataKey("one")}, nil
 	p.shut()
 	err := wantOpenRefused(t, o, store.ErrDataKey)
-	if err != nil && !strings.Contains(err.Error(), "wants "+keyID("two")+", DATA_KEY holds "+keyID("one")) {
+	if err != nil && !strings.Contains(err.Error(), "wants "+keyID("two")+", and there is "+keyID("one")) {
 		t.Errorf("Open with the old key alone: error = %v, want one that names both keys", err)
 	}
 	for _, keys := range [][]string{{"two"}, {"two", "one"}, {"one", "two"}} {
