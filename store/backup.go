@@ -93,7 +93,9 @@ func (s *Store) Backup(ctx context.Context, a Actor, file string) (Manifest, err
 	}
 	part, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".part-*") // mode 0600
 	if err != nil {
-		return Manifest{}, err
+		var cause *fs.PathError // which names the part
+		errors.As(err, &cause)
+		return Manifest{}, fmt.Errorf("no file can be made in %s: %w", filepath.Dir(file), cause.Err)
 	}
 	part.Close()
 	defer removeDatabase(part.Name()) // nothing, once it is renamed
