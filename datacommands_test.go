@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/json"
 	"io/fs"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -461,4 +463,28 @@ func TestCheckpointsThatCannotBeKept(t *testing.T) {
 	m.environ = append(m.environ, "LISTEN=127.0.0.1:0", "AUDIT_CHECKPOINTS="+m.path("none/checkpoints"))
 	m.want(exitNo, "", "AUDIT_CHECKPOINTS: the file cannot be added to: ", "serve")
 	m.want(2, "BAD      AUDIT_CHECKPOINTS: the file cannot be added to: ", "", "check")
+}
+
+// Browsers are told to come by TLS alone, where the service has it.
+func TestServeWithTLSAsksForTLSAlone(t *testing.T) {
+	for _, secure := range []bool{false, true} {
+		m, scheme, want := newMachine(t), "http://", ""
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+		if secure {
+			certFile, keyFile := writePair(t, t.TempDir(), "localhost")
+			m.environ = append(m.environ, "TLS_CERT="+certFile, "TLS_KEY="+keyFile)
+			scheme, want = "https://", "max-age=31536000"
+		}
+		s := m.serve()
+		answer, err := client.Get(scheme + s.address + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if got := answer.Header.Get("Strict-Transport-Security"); got != want {
+			t.Errorf("over %s, Strict-Transport-Security = %q, want %q", scheme, got, want)
+		}
+		client.CloseIdleConnections()
+		s.end()
+	}
 }

@@ -170,12 +170,22 @@ func (p *program) listen(h http.Handler) (*http.Server, net.Listener, error) {
 			return nil, nil, err
 		}
 		server.TLSConfig = c.config()
+		server.Handler = onlyTLS(h)
 	}
 	listener, err := net.Listen("tcp", p.settings.Listen)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot listen on %s: is another program there? LISTEN sets another address: %w", p.settings.Listen, errors.Unwrap(err))
 	}
 	return server, listener, nil
+}
+
+// onlyTLS tells browsers to come by TLS alone for a year, as the proxies in deploy
+// do (RFC 6797).
+func onlyTLS(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+		h.ServeHTTP(w, r)
+	})
 }
 
 // ownName is how this program is called from the same directory.
