@@ -300,13 +300,13 @@ func TestEraseCommand(t *testing.T) {
 	id := m.patient("pat")
 	const reason = "asked for it on paper"
 	m.secrets = append(m.secrets, reason)
-	m.want(exitNo, "", "there is no patient with that id; of one that was erased before, all traces are cleaned now\n", "erase", "patient", "pat", "--reason", reason)
+	m.want(exitNo, "", "there is no patient with that id; if one was erased before, its last traces are gone now\n", "erase", "patient", "pat", "--reason", reason)
 	file := filepath.Join(t.TempDir(), "monday")
 	if !storetest.OnPostgres() {
 		m.want(exitDone, "bytes", "Keep", "backup", file)
 	}
 	m.want(exitDone, "are destroyed; that this was done stays in the trail", "", "erase", "patient", id, "--reason", reason)
-	m.want(exitNo, "", "there is no patient with that id; of one that was erased before, all traces are cleaned now\n", "erase", "--reason", reason, "patient", id)
+	m.want(exitNo, "", "there is no patient with that id; if one was erased before, its last traces are gone now\n", "erase", "--reason", reason, "patient", id)
 	m.want(exitNo, "", "nobody has that user name", "user", "sessions", "pat")
 	m.want(exitDone, "The trail holds", "", "audit", "verify")
 	out, _ := m.want(exitDone, `"action":"patient.erase"`, "", "audit", "export")

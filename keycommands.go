@@ -97,7 +97,7 @@ func eraseCommand(p *program, args []string) error {
 	defer s.Close()
 	err = s.ErasePatient(p.ctx, store.Command("erase patient"), given[1], reason)
 	if errors.Is(err, store.ErrNotFound) {
-		return errors.New("there is no patient with that id; of one that was erased before, all traces are cleaned now")
+		return errors.New("there is no patient with that id; if one was erased before, its last traces are gone now")
 	}
 	if err != nil {
 		return err
