@@ -32,6 +32,9 @@ func (t *tx) liveSessions(own *account) ([]Session, error) {
 		var created, used, expires Instant
 		err := r.Scan(&x.ID, &created, &used, &expires, &x.Address, &x.Agent)
 		x.Created, x.LastUsed, x.Expires = created.Time(), used.Time(), expires.Time()
+		if x.LastUsed.Before(x.Created) {
+			x.LastUsed = x.Created // tokens count whole seconds
+		}
 		x.Current = x.ID == t.who.session
 		return x, err
 	})
