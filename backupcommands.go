@@ -55,9 +55,9 @@ func restoreCommand(p *program, args []string) error {
 		return err
 	}
 	fmt.Fprintf(p.out, "The backup of %s is in place: %d records, %d entries in the trail.\n", r.Manifest.Made, r.Manifest.Rows["records"], r.Manifest.Entries())
-	fmt.Fprintf(p.out, "%d sessions were ended. %d mails that waited will not be sent.\n", r.Sessions, r.Mails)
+	fmt.Fprintf(p.out, "%s ended. %s that waited will not be sent.\n", counted(r.Sessions, "session was", "sessions were"), counted(r.Mails, "mail", "mails"))
 	if r.Erased > 0 {
-		fmt.Fprintf(p.out, "%d patients had been erased since the backup was made, and were erased again.\n", r.Erased)
+		fmt.Fprintf(p.out, "%s been erased since the backup was made, and erased again now.\n", counted(r.Erased, "patient had", "patients had"))
 	}
 	if r.Kept != "" {
 		fmt.Fprintf(p.out, "What was there before lies in %s.\n", r.Kept)

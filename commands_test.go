@@ -224,35 +224,35 @@ func TestWrongUse(t *testing.T) {
 		{"there is no command \"sing\"", []string{"sing"}},
 		{"there is no command \"\"", []string{""}},
 		{"there is no command \"--loud\"", []string{"--loud"}},
-		{"serve takes 0 arguments, not 1", []string{"serve", "now"}},
+		{"write: healthrecords serve", []string{"serve", "now"}},
 		{"not defined: -port", []string{"serve", "--port", "80"}},
-		{"createsuperuser takes 0 arguments, not 1", []string{"createsuperuser", "admin"}},
+		{"write: healthrecords createsuperuser", []string{"createsuperuser", "admin"}},
 		{"not defined: -password", []string{"createsuperuser", "--username", "u", "--email", "e@example.org", "--password", "x"}},
 		{"--username and --email must be given", []string{"createsuperuser", "--password-stdin"}},
 		{"--username and --email must be given", []string{"createsuperuser", "--password-stdin", "--username", "u"}},
-		{"migrate takes 0 arguments, not 1", []string{"migrate", "up"}},
-		{"user takes 2 arguments, not 0", []string{"user"}},
-		{"user takes 2 arguments, not 1", []string{"user", "activate"}},
-		{"user takes 2 arguments, not 3", []string{"user", "activate", "a", "b"}},
+		{"write: healthrecords migrate", []string{"migrate", "up"}},
+		{"write: healthrecords user activate|deactivate|sessions [--end]|unlock|reset-password|reset-otp USERNAME\n", []string{"user"}},
+		{"write: healthrecords user", []string{"user", "activate"}},
+		{"write: healthrecords user", []string{"user", "activate", "a", "b"}},
 		{"say activate, deactivate, sessions, unlock, reset-password or reset-otp", []string{"user", "promote", "a"}},
 		{"--end goes with sessions", []string{"user", "activate", "--end", "a"}},
-		{"backup takes 1 arguments, not 0", []string{"backup"}},
-		{"backup takes 1 arguments, not 2", []string{"backup", "a", "b"}},
-		{"restore takes 1 arguments, not 0", []string{"restore"}},
-		{"restore takes 1 arguments, not 2", []string{"restore", "a", "b"}},
-		{"keys takes 1 arguments, not 0", []string{"keys"}},
+		{"write: healthrecords backup", []string{"backup"}},
+		{"write: healthrecords backup", []string{"backup", "a", "b"}},
+		{"write: healthrecords restore", []string{"restore"}},
+		{"write: healthrecords restore", []string{"restore", "a", "b"}},
+		{"write: healthrecords keys", []string{"keys"}},
 		{"say status or rotate", []string{"keys", "delete"}},
-		{"erase takes 2 arguments, not 0", []string{"erase"}},
-		{"erase takes 2 arguments, not 1", []string{"erase", "patient", "--reason", "r"}},
+		{"write: healthrecords erase", []string{"erase"}},
+		{"write: healthrecords erase", []string{"erase", "patient", "--reason", "r"}},
 		{`say erase patient ID --reason "…"`, []string{"erase", "patient", "x"}},
 		{`say erase patient ID --reason "…"`, []string{"erase", "patient", "x", "--reason", ""}},
 		{`say erase patient ID --reason "…"`, []string{"erase", "doctor", "x", "--reason", "r"}},
-		{"audit takes 1 arguments, not 0", []string{"audit"}},
+		{"write: healthrecords audit", []string{"audit"}},
 		{"say verify or export", []string{"audit", "delete"}},
 		{"--format is ndjson or csv", []string{"audit", "export", "--format", "xml"}},
-		{"check takes 0 arguments, not 1", []string{"check", "all"}},
-		{"healthcheck takes 0 arguments, not 1", []string{"healthcheck", "x"}},
-		{"version takes 0 arguments, not 1", []string{"version", "x"}},
+		{"write: healthrecords check", []string{"check", "all"}},
+		{"write: healthrecords healthcheck", []string{"healthcheck", "x"}},
+		{"write: healthrecords version", []string{"version", "x"}},
 	} {
 		m.want(exitUsage, "", c.err, c.args...)
 	}
@@ -491,5 +491,13 @@ func TestNothingIsBegunWhereADatabaseWas(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.staff("admin") // as the refusal told
+	}
+}
+
+func TestOneIsCountedAsOne(t *testing.T) {
+	for n, want := range []string{"0 sessions are", "1 session is", "2 sessions are"} {
+		if got := counted(n, "session is", "sessions are"); got != want {
+			t.Errorf("counted(%d) = %q, want %q", n, got, want)
+		}
 	}
 }

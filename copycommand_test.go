@@ -20,7 +20,7 @@ func TestCopyCommand(t *testing.T) {
 		{nil, exitUsage, "give --from, --to or both"},
 		{[]string{"--to", "mysql://localhost/health"}, exitUsage, "--to: write sqlite:PATH or postgres://"},
 		{[]string{"--from", "postgres://u@localhost/health?sslmode=allow"}, exitUsage, "--from: sslmode=allow falls back"},
-		{[]string{"--to", back, "more"}, exitUsage, "takes 0 arguments"},
+		{[]string{"--to", back, "more"}, exitUsage, "write: healthrecords copy --from URL --to URL"},
 		{[]string{"--from", "sqlite:" + filepath.Join(t.TempDir(), "none.db"), "--to", back}, exitNo, "there is no database"},
 		{[]string{"--to", there}, exitDone, "1 patients, doctors and staff, 0 records, 2 entries in the trail"},
 		{[]string{"--to", there}, exitNo, "the target is not empty; a copy replaces nothing"},

@@ -321,7 +321,7 @@ func TestEraseCommand(t *testing.T) {
 	if storetest.OnPostgres() {
 		return
 	}
-	m.want(exitDone, "1 patients had been erased since the backup was made, and were erased again.\n", "", "restore", file)
+	m.want(exitDone, "1 patient had been erased since the backup was made, and erased again now.\n", "", "restore", file)
 	m.want(exitNo, "", "nobody has that user name", "user", "sessions", "pat")
 }
 

@@ -278,7 +278,7 @@ func (f *findings) certificate() {
 	case err != nil || left < 0:
 		f.add(bad, "the certificate is expired", "Renew it; the new files are read without a restart.")
 	case left < 14*24*time.Hour:
-		f.add(warning, fmt.Sprintf("the certificate expires in %d days", int(left.Hours()/24)), "Renew it; the new files are read without a restart.")
+		f.add(warning, "the certificate expires in "+counted(int(left.Hours()/24), "day", "days"), "Renew it; the new files are read without a restart.")
 	default:
 		f.add(good, "TLS certificate", "")
 	}

@@ -118,9 +118,18 @@ func (p *program) flags(c string, args []string, positional []string, define fun
 		return nil, usage(fmt.Sprintf("%s: %v; see: healthrecords %s --help", c, err, c))
 	}
 	if len(given) != len(positional) {
-		return nil, usage(fmt.Sprintf("%s takes %d arguments, not %d; see: healthrecords %s --help", c, len(positional), len(given), c))
+		known, _ := commandNamed(c)
+		return nil, usage(strings.TrimSpace("write: healthrecords " + c + " " + known.args))
 	}
 	return given, nil
+}
+
+// counted is a number with what it counts, of which one or several may be.
+func counted[N int | int64](n N, one, several string) string {
+	if n == 1 {
+		several = one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
 
 // parseAnywhere parses flags that stand before, between or after positional

@@ -90,7 +90,7 @@ func resetPassword(p *program, s *store.Store, a store.Actor, name string) error
 
 func endSessions(p *program, s *store.Store, a store.Actor, name string) error {
 	n, err := s.EndSessions(p.ctx, a, name)
-	return p.done(fmt.Sprintf("%d sessions were ended.", n), err)
+	return p.done(counted(n, "session was", "sessions were")+" ended.", err)
 }
 
 func listSessions(p *program, s *store.Store, a store.Actor, name string) error {
@@ -102,6 +102,6 @@ func listSessions(p *program, s *store.Store, a store.Actor, name string) error 
 		fmt.Fprintf(p.out, "%s  since %s  used %s  until %s  from %s\n", x.ID,
 			x.Created.Format(time.RFC3339), x.LastUsed.Format(time.RFC3339), x.Expires.Format(time.RFC3339), x.Address)
 	}
-	fmt.Fprintf(p.err, "%d sessions are open.\n", len(list))
+	fmt.Fprintf(p.err, "%s open.\n", counted(len(list), "session is", "sessions are"))
 	return nil
 }
