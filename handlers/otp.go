@@ -87,6 +87,9 @@ func (a *api) endOTP(r *request) (answer, error) {
 	}
 	if right {
 		in.Proven = own.Hash
+		if err := a.Store.Proven(r.Context(), own); err != nil {
+			return answer{}, err
+		}
 	}
 	return answer{status: http.StatusNoContent}, a.Store.EndOTP(r.Context(), r.actor, &in.EndOTPInput)
 }

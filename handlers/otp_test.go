@@ -163,3 +163,21 @@ func decodeBase32(t testing.TB, text string) []byte {
 	}
 	return b
 }
+
+// Who has the password and a session does not guess faster at the codes, whatever
+// else it proves between.
+func TestGuessesAtCodesInASessionAreSlowed(t *testing.T) {
+	p := newPractice(t, nil)
+	erika := p.patientWithHash("erika", goodHash)
+	p.withOTP(erika)
+	end := func() response {
+		return p.do(erika, "DELETE", meOTP, asJSON(map[string]string{"password": goodPassword, "otp": "000000x"}))
+	}
+	for range 6 {
+		end().want(t, "DELETE otp with a wrong code", 400, one("otp", notRight))
+		p.do(erika, "PATCH", patientPath(erika.id), `{"user":{"current_password":"`+goodPassword+`"}}`).want(t, "PATCH that changes nothing", 200, "")
+	}
+	for range 10 {
+		end().wantThrottled(t, "DELETE otp too early", 1)
+	}
+}

@@ -101,11 +101,16 @@ func (t *tx) forget(subject string) error {
 	return err
 }
 
-// forgetFailures is forget for every way in to an account.
+// forgetFailures is forget for every way in to an account by its password.
 func (t *tx) forgetFailures(account string) error {
-	_, err := t.exec(`DELETE FROM limits WHERE account_id = $1`, account)
+	_, err := t.exec(`DELETE FROM limits WHERE account_id = $1 AND subject <> $2`, account, []byte(t.codeLimit(account)))
 	return err
 }
+
+// codeLimit is what wrong codes of an account's second factor count for, however
+// they come in. Only a right code or the operator takes them back: who got hold
+// of the password, or of the mail that resets it, does not guess on for that.
+func (t *tx) codeLimit(account string) string { return string(t.s.keys.hash("code", account)) }
 
 // attempt is one that was counted as a failure before its outcome was known.
 // The zero attempt was not counted.

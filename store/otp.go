@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/base32"
+	"errors"
 	"strings"
 
 	"healthrecords/auth"
@@ -59,19 +60,13 @@ const wrongOTP = "The one-time code is not right."
 
 // ConfirmOTP turns the actor's second factor on when the code is one of the
 // secret that BeginOTP made, and returns recovery codes, which nothing shows
-// again. A wrong code counts among the owner's failures: [Throttled]. It returns
-// ErrOTPOn when the second factor is on.
+// again. Wrong codes are counted: [Throttled]. It returns ErrOTPOn when the
+// second factor is on.
 func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]string, error) {
-	var made attempt
-	err := s.peek(ctx, a, ConfirmOTP, func(t *tx) (err error) {
-		made, err = t.reserve(t.ownLimit(t.who.id), t.who.id)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
 	var codes []string
-	err = s.actOnSelf(ctx, a, ConfirmOTP, func(t *tx, own *account) error {
+	var refused error
+	err := s.actOnSelf(ctx, a, ConfirmOTP, func(t *tx, own *account) (err error) {
+		codes, refused = nil, nil
 		in := copyOf(in)
 		if own.otpOn {
 			return ErrOTPOn
@@ -79,17 +74,10 @@ func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]strin
 		if in.Err != nil {
 			return in.Err
 		}
-		good := false
-		if in.OTP != nil && own.otpSecret != "" {
-			if good, err = t.useOTP(own, *in.OTP); err != nil {
-				return err
-			}
-		}
-		if !good && !in.Problems.Has("otp") {
-			in.Problems.Add("otp", wrongOTP)
-			t.refuse("wrong otp")
-		}
 		if err := in.Problems.Err(); err != nil {
+			return err
+		}
+		if refused, err = t.tryCode(own, in.OTP, nil); err != nil || refused != nil {
 			return err
 		}
 		own.otpOn = true
@@ -99,12 +87,22 @@ func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]strin
 		if codes, err = t.makeRecoveryCodes(own.id); err != nil {
 			return err
 		}
-		if err := t.forget(made.subject); err != nil {
-			return err
-		}
 		return t.tell(own, MailOTPOn)
 	})
+	if err == nil {
+		err = atField(refused, "otp", wrongOTP)
+	}
 	return codes, err
+}
+
+// atField makes a wrong code a problem of the field that it came in.
+func atField(refused error, field, message string) error {
+	if refused != ErrOTP {
+		return refused
+	}
+	var p Problems
+	p.Add(field, message)
+	return p.Err()
 }
 
 // EndOTPInput is what turns a second factor off: the password, which the caller
@@ -116,10 +114,13 @@ type EndOTPInput struct {
 	RecoveryCode *string
 }
 
-// EndOTP turns the actor's second factor off. It returns ErrNotFound when there
-// is none.
+// EndOTP turns the actor's second factor off. Wrong codes are counted:
+// [Throttled]; none is used up beside a wrong password. It returns ErrNotFound
+// when there is no second factor.
 func (s *Store) EndOTP(ctx context.Context, a Actor, in *EndOTPInput) error {
-	return s.actOnSelf(ctx, a, EndOTP, func(t *tx, own *account) error {
+	var refused error
+	err := s.actOnSelf(ctx, a, EndOTP, func(t *tx, own *account) (err error) {
+		refused = nil
 		in := copyOf(in)
 		if !own.otpOn {
 			return ErrNotFound
@@ -127,41 +128,25 @@ func (s *Store) EndOTP(ctx context.Context, a Actor, in *EndOTPInput) error {
 		if in.Err != nil {
 			return in.Err
 		}
-		if err := t.proveTwice(own, in); err != nil {
-			return err
+		if in.Problems.Err() == nil && (in.Proven == "" || in.Proven != own.password) {
+			in.Problems.Add("password", wrongPassword)
+			t.refuse("wrong password")
 		}
 		if err := in.Problems.Err(); err != nil {
 			return err
 		}
-		if err := t.forget(t.ownLimit(own.id)); err != nil {
+		if refused, err = t.tryCode(own, in.OTP, in.RecoveryCode); err != nil || refused != nil {
 			return err
 		}
 		return t.dropOTP(own)
 	})
-}
-
-// proveTwice notes what is wrong with the proofs. No code is used up beside a
-// wrong password.
-func (t *tx) proveTwice(own *account, in *EndOTPInput) error {
-	if in.Problems.Err() != nil {
-		return nil
-	}
-	if in.Proven == "" || in.Proven != own.password {
-		in.Problems.Add("password", wrongPassword)
-		t.refuse("wrong password")
-		return nil
-	}
-	err := t.useCode(own, in.OTP, in.RecoveryCode)
-	if err != ErrOTP {
+	if err != nil {
 		return err
 	}
 	if in.OTP == nil && in.RecoveryCode != nil {
-		in.Problems.Add("recovery_code", "The recovery code is not right.")
-	} else {
-		in.Problems.Add("otp", wrongOTP)
+		return atField(refused, "recovery_code", "The recovery code is not right.")
 	}
-	t.refuse("wrong otp")
-	return nil
+	return atField(refused, "otp", wrongOTP)
 }
 
 // dropOTP takes the second factor from an account and tells its owner.
@@ -170,10 +155,36 @@ func (t *tx) dropOTP(own *account) error {
 	if err := t.updateAccount(own); err != nil {
 		return err
 	}
+	if err := t.forget(t.codeLimit(own.id)); err != nil {
+		return err
+	}
 	if _, err := t.exec(`DELETE FROM recovery_codes WHERE account_id = $1`, own.id); err != nil {
 		return err
 	}
 	return t.tell(own, MailOTPOff)
+}
+
+// tryCode counts an attempt at an account's codes and uses one up, the one-time
+// code when both came. Its refusals are ErrOTP and [Throttled], with the word for
+// the trail: they are no errors of the action, which would undo the count. The
+// caller returns them when that is kept.
+func (t *tx) tryCode(own *account, otp, recovery *string) (refused, err error) {
+	made, err := t.reserve(t.codeLimit(own.id), own.id)
+	if errors.As(err, new(Throttled)) {
+		t.entry.outcome = "throttled"
+		return err, nil
+	}
+	if err == nil && !made.exhausted {
+		err = t.useCode(own, otp, recovery)
+	}
+	switch {
+	case err == ErrOTP || err == nil && made.exhausted:
+		t.entry.outcome, _ = refusal(ErrOTP)
+		return ErrOTP, nil
+	case err != nil:
+		return nil, err
+	}
+	return nil, t.forget(made.subject)
 }
 
 // useCode uses a code of an account's second factor up, the one-time code when
@@ -198,7 +209,7 @@ func (t *tx) useCode(own *account, otp, recovery *string) error {
 // at the same moment.
 func (t *tx) useOTP(own *account, code string) (bool, error) {
 	step, ok := auth.TOTPStep([]byte(own.otpSecret), code, t.now)
-	if !ok {
+	if !ok || own.otpSecret == "" {
 		return false, nil
 	}
 	n, err := t.exec(`UPDATE accounts SET otp_step = $1 WHERE id = $2 AND otp_step < $1`, step, own.id)

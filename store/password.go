@@ -35,7 +35,8 @@ func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) 
 }
 
 // setPassword stores a new password. What was sent or counted for the one before
-// is void (NIST SP 800-63B, section 3.2.2, for the counts).
+// is void (NIST SP 800-63B, section 3.2.2, for the counts); what was counted for
+// the second factor is not.
 func (t *tx) setPassword(own *account, hash string) error {
 	own.password = hash
 	t.entry.fields = append(t.entry.fields, "password")

@@ -163,7 +163,6 @@ func (s *Store) OwnCredentials(ctx context.Context, a Actor, action Action, id s
 
 // Proven says that the password was right for which [Store.OwnCredentials] was
 // asked, whatever becomes of the action: the attempt is taken out of the counts.
-// Not for EndOTP, which wants a code too, and settles that itself.
 func (s *Store) Proven(ctx context.Context, c Credentials) error {
 	return s.write(ctx, func(t *tx) error { return t.forget(c.made.subject) })
 }
@@ -202,12 +201,13 @@ type SignInInput struct {
 // SignIn opens a session when the password was right, the account is active
 // and its password is still the one that was checked; else it returns
 // ErrCredentials. With a second factor it returns ErrOTPRequired when no code
-// came, which does not count as a failure, and ErrOTP when it was wrong.
+// came, which does not count as a failure, ErrOTP when it was wrong, and
+// [Throttled] when it is too early for another.
 func (s *Store) SignIn(ctx context.Context, a Actor, c Credentials, in SignInInput) (Grant, error) {
 	var g Grant
-	required := false
+	var refused error // by the second factor
 	err := s.act(ctx, a, SignIn, c.Account, func(t *tx) error {
-		g, required = Grant{}, false
+		g, refused = Grant{}, nil
 		if c.patient {
 			t.concerns(c.Account)
 		}
@@ -222,26 +222,36 @@ func (s *Store) SignIn(ctx context.Context, a Actor, c Credentials, in SignInInp
 			return ErrCredentials
 		}
 		t.entry.actor, t.entry.role = own.id, own.role
-		if required = own.otpOn && in.OTP == nil && in.RecoveryCode == nil; required {
-			t.entry.outcome, _ = refusal(ErrOTPRequired)
-			return t.unmake(c.made)
+		if own.otpOn {
+			if refused, err = t.secondFactor(own, c.made, in); err != nil || refused != nil {
+				return err
+			}
 		}
 		g, err = t.signIn(a, own, c, in)
 		return err
 	})
-	if err == nil && required {
-		err = ErrOTPRequired
+	if err == nil {
+		err = refused
 	}
 	return g, err
 }
 
-// signIn opens a session for an account whose password was right.
-func (t *tx) signIn(a Actor, own *account, c Credentials, in SignInInput) (Grant, error) {
-	if own.otpOn {
-		if err := t.useCode(own, in.OTP, in.RecoveryCode); err != nil {
-			return Grant{}, err
-		}
+// secondFactor holds what came with a right password against the second factor.
+// The attempt counts as a failure only when a code was wrong.
+func (t *tx) secondFactor(own *account, made attempt, in SignInInput) (refused, err error) {
+	if in.OTP == nil && in.RecoveryCode == nil {
+		t.entry.outcome, _ = refusal(ErrOTPRequired)
+		return ErrOTPRequired, t.unmake(made)
 	}
+	refused, err = t.tryCode(own, in.OTP, in.RecoveryCode)
+	if errors.As(refused, new(Throttled)) {
+		err = t.unmake(made)
+	}
+	return refused, err
+}
+
+// signIn opens a session for an account whose proofs were right.
+func (t *tx) signIn(a Actor, own *account, c Credentials, in SignInInput) (Grant, error) {
 	if in.NewHash != "" {
 		own.password = in.NewHash
 		if err := t.updateAccount(own); err != nil {

@@ -64,14 +64,17 @@ func (s *Store) EndSessions(ctx context.Context, a Actor, username string) (int,
 }
 
 // Unlock sets all counts of failed attempts on an account back to nothing: its
-// password works again, at once. It returns ErrNotFound as SetActive does.
+// password and its codes work again, at once. It returns ErrNotFound as SetActive does.
 func (s *Store) Unlock(ctx context.Context, a Actor, username string) error {
 	return s.act(ctx, a, Unlock, "", func(t *tx) error {
 		own, err := t.named(username)
 		if err != nil {
 			return err
 		}
-		return t.forgetFailures(own.id)
+		if err := t.forgetFailures(own.id); err != nil {
+			return err
+		}
+		return t.forget(t.codeLimit(own.id))
 	})
 }
 
