@@ -17,12 +17,14 @@ type Session struct {
 	Current  bool      // it is the actor's
 }
 
+const liveSessions = `SELECT id, created_at, refresh_issued_at, expires_at, address, agent FROM sessions
+	WHERE account_id = $ AND ` + liveAt + ` ORDER BY id DESC`
+
 // liveSessions returns the sessions of an account that are not over, newest
 // first.
 func (t *tx) liveSessions(own *account) ([]Session, error) {
 	var q statement
-	q.add(`SELECT id, created_at, refresh_issued_at, expires_at, address, agent FROM sessions WHERE account_id = $ AND `+liveAt+` ORDER BY id DESC`,
-		own.id, t.at(), t.idleSince(own.role))
+	q.add(liveSessions, own.id, t.at(), t.idleSince(own.role))
 	rows, err := t.rows(q.text.String(), q.args...)
 	if err != nil {
 		return nil, err

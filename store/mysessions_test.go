@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // from signs an account in from an address.
@@ -120,6 +121,53 @@ func TestTwentySessions(t *testing.T) {
 			want = store.ErrSession
 		}
 		wantErr(t, fmt.Sprintf("Me in session %d of 20", i+2), err, want)
+	}
+}
+
+// Who signs in again and again makes no work for those who come after: what is
+// looked up at a sign-in does not grow with the sessions that are over.
+func TestSessionsThatAreOverAreNotLookedAt(t *testing.T) {
+	p := newPracticeWith(t, func(o *store.Options) { o.IdlePatients = time.Hour })
+	p.patient("pat")
+	for range 3 {
+		p.clock.Advance(time.Hour) // idle, as nothing says in the rows
+		for range 15 {
+			p.actor("pat")
+		}
+	}
+	if n := p.count(`SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL`); n != 15 {
+		t.Errorf("%d of 46 sessions have no end, want the 15 that are live", n)
+	}
+	for range 15 {
+		p.actor("pat")
+	}
+	if n := p.count(`SELECT COUNT(*) FROM sessions WHERE ended_at IS NULL`); n != 20 {
+		t.Errorf("%d sessions have no end, want 20", n)
+	}
+	if storetest.OnPostgres() {
+		return // its planner goes by what is in the tables
+	}
+	plan := fmt.Sprint(p.rows("EXPLAIN QUERY PLAN " + strings.ReplaceAll(store.LiveSessions, "$", "'x'")))
+	if !strings.Contains(plan, "USING INDEX sessions_live (account_id=?)") {
+		t.Errorf("the live sessions are looked up so: %s, want by their own index", plan)
+	}
+}
+
+// Of very many sessions the newest tell where the owner is at home.
+func TestAddressOfLongAgoIsNew(t *testing.T) {
+	p := newPractice(t)
+	p.patient("pat")
+	p.from("192.0.2.1", "pat", "")
+	p.mails()
+	sign := func(n int, address string) {
+		for range n {
+			p.from(address, "pat", "")
+		}
+	}
+	sign(100, "192.0.2.2")
+	sign(1, "192.0.2.1")
+	if got := len(p.mails()[store.MailDevice]); got != 2 {
+		t.Errorf("%d mails, want 2: about the second address, and the first one after 100 sessions elsewhere", got)
 	}
 }
 

@@ -200,6 +200,8 @@ CREATE TABLE recovery_codes (
 -- Where a session was opened, and by what program, as that calls itself.
 ALTER TABLE sessions ADD COLUMN address TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN agent TEXT NOT NULL DEFAULT '';
+-- Those that count, however many an account has had.
+CREATE INDEX sessions_live ON sessions (account_id, id) WHERE ended_at IS NULL;
 CREATE INDEX sessions_over ON sessions (COALESCE(ended_at, expires_at));
 
 -- Attempts, by who makes them or whom they are aimed at.

@@ -29,12 +29,16 @@ type Grant struct {
 // maxSessions is how many live sessions an account may have.
 const maxSessions = 20
 
-// openSession opens a session and ends the oldest when there are too many.
+// openSession opens a session and ends the oldest when there are too many, so
+// that no more than maxSessions of an account are ever without an end.
 func (t *tx) openSession(own *account, address, agent string) (Grant, error) {
 	x := session{id: t.s.NewID(), account: own.id, refreshID: t.s.NewID(), refreshIssued: t.second()}
 	x.expires = InstantOf(x.refreshIssued.Add(t.s.options.SessionLifetime))
 	t.entry.session = x.id
 	if err := t.holdAccount(own.id); err != nil {
+		return Grant{}, err
+	}
+	if err := t.endOverSessions(own); err != nil {
 		return Grant{}, err
 	}
 	_, err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at, address, agent)
@@ -53,6 +57,16 @@ func (t *tx) openSession(own *account, address, agent string) (Grant, error) {
 		}
 	}
 	return t.grant(x), nil
+}
+
+// endOverSessions puts down the end of the sessions of an account that are over
+// by their age or without use.
+func (t *tx) endOverSessions(own *account) error {
+	var q statement
+	q.add(`UPDATE sessions SET ended_at = $ WHERE account_id = $ AND ended_at IS NULL AND (expires_at <= $ OR refresh_issued_at <= $)`,
+		t.at(), own.id, t.at(), t.idleSince(own.role))
+	_, err := t.exec(q.text.String(), q.args...)
+	return err
 }
 
 // holdAccount writes an account as it is. Where transactions run beside each

@@ -273,13 +273,16 @@ func (t *tx) signIn(a Actor, own *account, c Credentials, in SignInInput) (Grant
 	return g, err
 }
 
-// recently is how long an address stays known by its sessions.
-const recently = 30 * 24 * time.Hour
+// By how many of its newest sessions, and for how long, an address stays known.
+const (
+	recentSessions = 100
+	recently       = 30 * 24 * time.Hour
+)
 
 // tellOfDevice queues a mail to who signs in from somewhere new, unless it is
 // for the first time.
 func (t *tx) tellOfDevice(own *account, from string) error {
-	rows, err := t.rows(`SELECT address, refresh_issued_at FROM sessions WHERE account_id = $1 ORDER BY id DESC`, own.id)
+	rows, err := t.rows(`SELECT address, refresh_issued_at FROM sessions WHERE account_id = $1 ORDER BY id DESC LIMIT $2`, own.id, recentSessions)
 	if err != nil {
 		return err
 	}
