@@ -112,6 +112,55 @@ func TestHundredFailuresLockAWayIn(t *testing.T) {
 	}
 }
 
+// Who once knew the password has collected proofs of devices. A new password
+// leaves it one way in, that of a stranger; the owner's device is known again
+// after the next sign-in, of which no mail tells where the owner is known.
+func TestNewPasswordVoidsProofsOfDevices(t *testing.T) {
+	for name, renew := range map[string]func(p *practice, pat store.Actor) error{
+		"a reset": func(p *practice, pat store.Actor) error {
+			return p.ConfirmReset(t.Context(), store.Actor{}, p.resetToken("pat"), "new hash")
+		},
+		"a change": func(p *practice, pat store.Actor) error {
+			return p.ChangePassword(t.Context(), pat, &store.PasswordInput{Proven: "hash of pat", NewHash: "new hash"})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPractice(t)
+			p.patient("pat")
+			var proofs []store.Device
+			for range 50 {
+				proofs = append(proofs, p.device("203.0.113.9", "pat"))
+			}
+			pat := p.from("192.0.2.1", "pat", "")
+			p.clock.Advance(time.Second)
+			wantErr(t, name, renew(p, pat), nil)
+			p.mails()
+			p.clock.Advance(time.Second)
+			hashed := 0
+			for i, d := range proofs {
+				for range 6 {
+					if _, err := p.try(fmt.Sprint("198.51.100.", i), "pat", d, false); p.wait(err) == 0 {
+						hashed++
+					}
+				}
+			}
+			if hashed != 6 {
+				t.Errorf("%d guesses with 50 proofs of before came through at one moment, want 6", hashed)
+			}
+			p.clock.Advance(time.Minute)
+			known := p.device("192.0.2.1", "pat")
+			if got := len(p.mails()[store.MailDevice]); got != 0 {
+				t.Errorf("%d mails about the owner at home, want 0", got)
+			}
+			for range 6 {
+				p.try("198.51.100.1", "pat", store.Device{}, false)
+			}
+			_, err := p.try("198.51.100.1", "pat", known, true)
+			wantErr(t, "a sign-in with the new proof", err, nil)
+		})
+	}
+}
+
 // One address tries many names, of which some are somebody's.
 func TestGuessingAtManyAccounts(t *testing.T) {
 	p := newPractice(t)

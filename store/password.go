@@ -35,10 +35,12 @@ func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) 
 }
 
 // setPassword stores a new password. What was sent or counted for the one before
-// is void (NIST SP 800-63B, section 3.2.2, for the counts); what was counted for
-// the second factor is not.
+// is void (NIST SP 800-63B, section 3.2.2, for the counts), and so are the proofs
+// of devices, for who once knew the password may have collected many; what was
+// counted for the second factor is not. The next sign-in of a device makes it
+// known again; it is told of by mail only from somewhere new.
 func (t *tx) setPassword(own *account, hash string) error {
-	own.password = hash
+	own.password, own.devicesSince = hash, t.at()
 	t.entry.fields = append(t.entry.fields, "password")
 	if err := t.updateAccount(own); err != nil {
 		return err

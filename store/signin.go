@@ -126,8 +126,9 @@ func (t *tx) attemptAsStranger(from, account, username string) (attempt, error) 
 	return made, t.setLimit(peer, "", share)
 }
 
-// knows tells whether a proof was given for this account and its owner was not
-// shut out since.
+// knows tells whether a proof was given for this account, its password is that of
+// then, and its owner was not shut out since. Proofs tell whole seconds: one of
+// the second in which that happened is void too.
 func (a *account) knows(d Device) bool {
 	return a.deletedAt == "" && d.Account == a.id && isID(d.ID) && InstantOf(d.Issued) >= a.devicesSince
 }
