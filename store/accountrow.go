@@ -197,7 +197,19 @@ func (t *tx) insertAccount(a *account) error {
 		a.id, a.role, t.s.keys.nameHashOf(a), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
 		flag(a.active), flag(a.verified), a.version, a.createdAt, a.createdAt, orNull(t.s.keys.emailHash(a.user.Email)))
 	t.entry.object, t.entry.version = a.id, a.version
-	return err
+	if err != nil {
+		return err
+	}
+	return t.takeName(a)
+}
+
+// takeName forgets the attempts at a user name from before it was somebody's:
+// nobody is shut out by who guessed what it would be.
+func (t *tx) takeName(a *account) error {
+	if a.user.Username == "" {
+		return nil // until an invitation is accepted
+	}
+	return t.forget(t.nameLimit(a.user.Username))
 }
 
 // updateAccount stores a changed account as its next version, and tells a

@@ -262,6 +262,8 @@ func (t *tx) accept(own *account, in *AcceptInput) error {
 	if _, err := t.exec(`UPDATE accounts SET name_hash = $1 WHERE id = $2`, t.s.keys.nameHashOf(own), own.id); err != nil {
 		return err
 	}
-	_, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, own.id)
-	return err
+	if _, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, own.id); err != nil {
+		return err
+	}
+	return t.takeName(own)
 }

@@ -161,6 +161,28 @@ func TestNewPasswordVoidsProofsOfDevices(t *testing.T) {
 	}
 }
 
+// Who guesses at a name that somebody will have does not shut that one out.
+func TestNameIsFreeOfFailuresWhenItIsTaken(t *testing.T) {
+	p := newPractice(t)
+	admin := p.staff("admin")
+	invitation := p.invite(admin)
+	for range 100 {
+		p.clock.Advance(30 * time.Minute)
+		for i, name := range []string{"registered", "invited"} {
+			_, err := p.try(fmt.Sprint("198.51.100.", i), name, store.Device{}, false)
+			wantErr(t, "an attempt at a name that nobody has", err, store.ErrCredentials)
+		}
+	}
+	_, err := p.CreatePatient(t.Context(), store.Actor{}, &store.PatientInput{User: user("registered")})
+	wantErr(t, "CreatePatient", err, nil)
+	_, err = p.AcceptInvitation(t.Context(), store.Actor{}, accepting(invitation.Token, "invited"))
+	wantErr(t, "AcceptInvitation", err, nil)
+	for _, name := range []string{"registered", "invited"} {
+		_, err := p.try("192.0.2.1", name, store.Device{}, true)
+		wantErr(t, "the first sign-in as "+name, err, nil)
+	}
+}
+
 // One address tries many names, of which some are somebody's.
 func TestGuessingAtManyAccounts(t *testing.T) {
 	p := newPractice(t)

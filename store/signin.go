@@ -118,12 +118,18 @@ func (t *tx) attemptAsStranger(from, account, username string) (attempt, error) 
 	if err != nil {
 		return attempt{}, err
 	}
-	made, err := t.reserve(string(t.s.keys.hash("name", string(t.s.keys.nameHash(username)))), account)
+	made, err := t.reserve(t.nameLimit(username), account)
 	if err != nil {
 		return attempt{}, err
 	}
 	made.peer = peer
 	return made, t.setLimit(peer, "", share)
+}
+
+// nameLimit is what the attempts of strangers at a user name count for, be it
+// somebody's or not.
+func (t *tx) nameLimit(username string) string {
+	return string(t.s.keys.hash("name", string(t.s.keys.nameHash(username))))
 }
 
 // knows tells whether a proof was given for this account, its password is that of
