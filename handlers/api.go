@@ -121,8 +121,8 @@ var routes = []route{
 		status: 200, answers: otpSecretResource, also: []int{409}}},
 	{"POST", "/api/me/otp/confirm/", needsToken, smallBody, (*api).confirmOTP, operation{
 		id: "confirmSecondFactor", summary: "Turn one-time codes on",
-		who:    "Everybody who is signed in, with a code of the new secret.",
-		status: 200, answers: recoveryResource, body: codeFields(new(store.CodeInput)), also: []int{409, 429}}},
+		who:    "Everybody who is signed in, with a code of the new secret, and with the password when the sign-in was long ago. All other sessions end.",
+		status: 200, answers: recoveryResource, body: confirmOTPFields(new(store.ConfirmOTPInput)), also: []int{409, 429}}},
 	{"DELETE", "/api/me/otp/", needsToken, smallBody, (*api).endOTP, operation{
 		id: "endSecondFactor", summary: "Turn one-time codes off",
 		who:    "Everybody who is signed in and has them on, with the password and a code.",

@@ -53,13 +53,26 @@ type recoveryView struct {
 
 var recoveryResource = &resource{name: "RecoveryCodes", example: recoveryView{[]string{"k3vq-7mzd-ow2x-p5hc"}}}
 
-func codeFields(in *store.CodeInput) []field {
-	return []field{text("otp", &in.OTP, 0).required().like("287082")}
+func confirmOTPFields(in *store.ConfirmOTPInput) []field {
+	return []field{
+		text("otp", &in.OTP, 0).required().like("287082"),
+		password("password", &in.Password).about("Needed when the sign-in was 10 minutes ago or longer."),
+	}
 }
 
 func (a *api) confirmOTP(r *request) (answer, error) {
-	var in store.CodeInput
-	r.decode(&in.Input, codeFields(&in))
+	var in store.ConfirmOTPInput
+	r.decode(&in.Input, confirmOTPFields(&in))
+	own, right, err := a.prove(r, store.ConfirmOTP, &in.Input, in.Password)
+	if err != nil {
+		return answer{}, err
+	}
+	if right {
+		in.Proven = own.Hash
+		if err := a.Store.Proven(r.Context(), own); err != nil {
+			return answer{}, err
+		}
+	}
 	codes, err := a.Store.ConfirmOTP(r.Context(), r.actor, &in)
 	return answer{status: http.StatusOK, body: recoveryView{codes}}, err
 }

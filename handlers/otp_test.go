@@ -181,3 +181,29 @@ func TestGuessesAtCodesInASessionAreSlowed(t *testing.T) {
 		end().wantThrottled(t, "DELETE otp too early", 1)
 	}
 }
+
+// Long after the sign-in the password is asked for, and wrong ones are counted.
+func TestSecondFactorTakesThePassword(t *testing.T) {
+	p := newPractice(t, nil)
+	erika := p.patientWithHash("erika", goodHash)
+	other := p.opened("erika")
+	p.clock.Advance(10 * time.Minute)
+	erika.token = p.access(erika.grant)
+	secret := decodeBase32(t, p.do(erika, "POST", meOTP, "").want(t, "POST otp", 200, "").text(t, "secret"))
+	confirm := func(members ...string) response {
+		body := map[string]string{"otp": p.code(secret)}
+		for i := 0; i < len(members); i += 2 {
+			body[members[i]] = members[i+1]
+		}
+		return p.do(erika, "POST", meOTP+"confirm/", asJSON(body))
+	}
+	confirm().want(t, "POST confirm without the password", 400, one("password", fieldRequired))
+	for range 6 {
+		confirm("password", "wrong").want(t, "POST confirm with a wrong password", 400, one("password", wrongOwn))
+	}
+	confirm("password", goodPassword).wantThrottled(t, "POST confirm too early", 1)
+	p.clock.Advance(time.Second)
+	confirm("password", goodPassword, "otp", "zz").want(t, "POST confirm with a wrong code", 400, one("otp", notRight))
+	confirm("password", goodPassword).want(t, "POST confirm", 200, "")
+	p.wantOver("another session", other)
+}

@@ -163,7 +163,7 @@ func (w *town) ownDeeds() []deed {
 	}
 	confirm := func(wrong bool) func(store.Actor) (string, error) {
 		return func(a store.Actor) (string, error) {
-			in := &store.CodeInput{OTP: code(0)}
+			in := &store.ConfirmOTPInput{OTP: code(0)}
 			if wrong {
 				in.OTP = ptr("zz")
 			}
@@ -207,6 +207,11 @@ func (w *town) ownDeeds() []deed {
 		forbidden("nobody looks at its second factor", store.ReadOTP, readOTP),
 		by(deed{name: "a doctor confirms a second factor that it has not begun", action: store.ConfirmOTP, do: confirm(true), invalid: true, outcome: "wrong otp"}),
 		by(deed{name: "a doctor begins a second factor", action: store.BeginOTP, do: begin, version: 2}),
+		by(deed{name: "a doctor ends its other session", action: store.EndMySession, do: endSession}),
+		by(deed{name: "a doctor ends it again", action: store.EndMySession, do: func(a store.Actor) (string, error) {
+			_, err := endSession(a)
+			return o.Account, err
+		}, err: store.ErrNotFound, outcome: "not found"}),
 		by(deed{name: "a doctor confirms it", action: store.ConfirmOTP, do: confirm(false), version: 3}),
 		by(deed{name: "a doctor begins another", action: store.BeginOTP, do: begin, err: store.ErrOTPOn, outcome: "otp is on"}),
 		{name: "a doctor signs in without a code", action: store.SignIn, by: w.nobody, role: store.DoctorRole, do: signIn(nil), account: o.Account, err: store.ErrOTPRequired, outcome: "otp required"},
@@ -216,11 +221,6 @@ func (w *town) ownDeeds() []deed {
 		by(deed{name: "a doctor ends it again", action: store.EndOTP, do: end(hash), err: store.ErrNotFound, outcome: "not found"}),
 		by(deed{name: "a doctor lists its sessions", action: store.ListMySessions, do: sessions}),
 		forbidden("nobody lists its sessions", store.ListMySessions, sessions),
-		by(deed{name: "a doctor ends its other session", action: store.EndMySession, do: endSession}),
-		by(deed{name: "a doctor ends it again", action: store.EndMySession, do: func(a store.Actor) (string, error) {
-			_, err := endSession(a)
-			return o.Account, err
-		}, err: store.ErrNotFound, outcome: "not found"}),
 		by(deed{name: "a doctor ends all its other sessions", action: store.EndOtherSessions, do: endOthers}),
 		forbidden("nobody ends its other sessions", store.EndOtherSessions, endOthers),
 		by(deed{name: "a doctor changes its password", action: store.ChangePassword, do: password(hash), version: 5, fields: "password"}),

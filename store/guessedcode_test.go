@@ -98,7 +98,7 @@ func TestWrongCodesThatConfirmAreSlowed(t *testing.T) {
 	secret, _, err := p.BeginOTP(ctx, pat)
 	wantErr(t, "BeginOTP", err, nil)
 	confirm := func(otp *string) error {
-		_, err := p.ConfirmOTP(ctx, pat, &store.CodeInput{OTP: otp})
+		_, err := p.ConfirmOTP(ctx, pat, &store.ConfirmOTPInput{OTP: otp})
 		return err
 	}
 	for range 6 {

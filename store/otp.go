@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"strings"
+	"time"
 
 	"healthrecords/auth"
 )
@@ -50,19 +51,28 @@ func (s *Store) BeginOTP(ctx context.Context, a Actor) (secret []byte, username 
 	return secret, username, err
 }
 
-// CodeInput is a body with a code.
-type CodeInput struct {
+// ConfirmOTPInput is what turns a second factor on: a code, and the password,
+// which the caller has checked against what [Store.OwnCredentials] returned.
+type ConfirmOTPInput struct {
 	Input
-	OTP *string
+	OTP      *string
+	Password *string // nil when none came, which is enough right after a sign-in
+	Proven   string  // the stored hash that the password was found to match
 }
+
+// freshSignIn is how long a sign-in is a proof of its own: who has just given the
+// password is not asked for it again.
+const freshSignIn = 10 * time.Minute
 
 const wrongOTP = "The one-time code is not right."
 
 // ConfirmOTP turns the actor's second factor on when the code is one of the
 // secret that BeginOTP made, and returns recovery codes, which nothing shows
-// again. Wrong codes are counted: [Throttled]. It returns ErrOTPOn when the
-// second factor is on.
-func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]string, error) {
+// again. All other sessions end, for they were opened with less. Without the
+// password, a stolen session would be enough to shut the owner out for good (NIST
+// SP 800-63B, section 4.1.2). Wrong codes are counted: [Throttled]. It returns
+// ErrOTPOn when the second factor is on.
+func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *ConfirmOTPInput) ([]string, error) {
 	var codes []string
 	var refused error
 	err := s.actOnSelf(ctx, a, ConfirmOTP, func(t *tx, own *account) (err error) {
@@ -74,10 +84,16 @@ func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]strin
 		if in.Err != nil {
 			return in.Err
 		}
+		if err := t.proveConfirmation(own, in); err != nil {
+			return err
+		}
 		if err := in.Problems.Err(); err != nil {
 			return err
 		}
 		if refused, err = t.tryCode(own, in.OTP, nil); err != nil || refused != nil {
+			return err
+		}
+		if err := t.endOtherSessions(own.id); err != nil {
 			return err
 		}
 		own.otpOn = true
@@ -93,6 +109,25 @@ func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *CodeInput) ([]strin
 		err = atField(refused, "otp", wrongOTP)
 	}
 	return codes, err
+}
+
+// proveConfirmation notes what is wrong with the password, or that it is missing.
+func (t *tx) proveConfirmation(own *account, in *ConfirmOTPInput) error {
+	if in.Problems.Has("password") {
+		return nil
+	}
+	if in.Password == nil {
+		fresh, err := t.exists(`SELECT 1 FROM sessions WHERE id = $1 AND created_at > $2`, t.who.session, InstantOf(t.now.Add(-freshSignIn)))
+		if !fresh {
+			in.Problems.Add("password", "This field is required.")
+		}
+		return err
+	}
+	if in.Proven == "" || in.Proven != own.password {
+		in.Problems.Add("password", wrongPassword)
+		t.refuse("wrong password")
+	}
+	return nil
 }
 
 // atField makes a wrong code a problem of the field that it came in.

@@ -17,7 +17,7 @@ func (p *practice) secured(a store.Actor) (secret []byte, codes []string) {
 	if err != nil {
 		p.t.Fatalf("BeginOTP error = %v, want nil", err)
 	}
-	codes, err = p.ConfirmOTP(p.t.Context(), a, &store.CodeInput{OTP: p.code(secret, 0)})
+	codes, err = p.ConfirmOTP(p.t.Context(), a, &store.ConfirmOTPInput{OTP: p.code(secret, 0)})
 	if err != nil {
 		p.t.Fatalf("ConfirmOTP error = %v, want nil", err)
 	}
@@ -202,4 +202,52 @@ func TestRecoveryCodes(t *testing.T) {
 	if n := p.count(`SELECT COUNT(DISTINCT hash) FROM recovery_codes WHERE length(hash) = 32`); n != 10 {
 		t.Errorf("%d hashes are kept, want 10", n)
 	}
+}
+
+// A stolen session does not turn the second factor on, which would shut the owner
+// out for good: that takes the password, but for ten minutes after a sign-in. And
+// what was opened with the password alone is closed.
+func TestSecondFactorTakesThePassword(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	p.patient("pat")
+	stolen := p.actor("pat")
+	p.clock.Advance(10 * time.Minute)
+	secret, _, err := p.BeginOTP(ctx, stolen)
+	wantErr(t, "BeginOTP", err, nil)
+	for _, in := range []store.ConfirmOTPInput{
+		{OTP: p.code(secret, 0)},
+		{OTP: p.code(secret, 0), Password: ptr("wrong")},
+		{OTP: p.code(secret, 0), Password: ptr("of another"), Proven: "hash of another"},
+	} {
+		_, err := p.ConfirmOTP(ctx, stolen, &in)
+		var invalid *store.Invalid
+		if !errors.As(err, &invalid) {
+			t.Fatalf("ConfirmOTP without the password: error = %v, want Invalid", err)
+		}
+		invalid.Each(func(field, _ string) {
+			if field != "password" {
+				t.Errorf("ConfirmOTP has a problem at %s, want password", field)
+			}
+		})
+	}
+	wantErr(t, "sign-in without a code", p.signInWith("pat", nil, nil), nil)
+	owner := p.actor("pat")
+	_, err = p.ConfirmOTP(ctx, owner, &store.ConfirmOTPInput{OTP: p.code(secret, 0)})
+	wantErr(t, "ConfirmOTP right after a sign-in", err, nil)
+	_, err = p.Me(ctx, stolen)
+	wantErr(t, "Me in the session from before", err, store.ErrSession)
+	_, err = p.Me(ctx, owner)
+	wantErr(t, "Me in the session that turned it on", err, nil)
+	p.wantTrail()
+}
+
+func TestSecondFactorWithThePassword(t *testing.T) {
+	p := newPractice(t)
+	pat := p.patient("pat")
+	p.clock.Advance(time.Hour)
+	secret, _, err := p.BeginOTP(t.Context(), pat)
+	wantErr(t, "BeginOTP", err, nil)
+	_, err = p.ConfirmOTP(t.Context(), pat, &store.ConfirmOTPInput{OTP: p.code(secret, 0), Password: ptr("right"), Proven: "hash of pat"})
+	wantErr(t, "ConfirmOTP an hour after the sign-in, with the password", err, nil)
 }

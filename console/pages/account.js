@@ -98,12 +98,36 @@ async function turnOn(page) {
     h("ol", { class: "steps" },
       h("li", null, h("p", null, "Open an authenticator app on your telephone. If you have none, install one, for example FreeOTP, Aegis or the one that came with your telephone.")),
       h("li", null, h("p", null, "Scan this picture with the app. If you cannot, type the key below it into the app."), qr(address, "QR code with the key for your app"), h("p", { class: "code" }, secret.replace(/(.{4})(?=.)/g, "$1 "))),
-      h("li", null, form({
-        fields: [{ name: "otp", label: "Type the six digits that the app shows now", inputmode: "numeric", autocomplete: "one-time-code" }],
-        submit: "Turn it on", send: (typed) => api.post("/api/me/otp/confirm/", typed),
-        done: ({ body }) => { page.replaceChildren(...recovery(body.recovery_codes)); page.querySelector("h1").focus(); },
-      }))),
+      h("li", null, confirmation(page))),
   ];
+}
+
+/** confirmation asks for the password too once the service wants it, which it
+ * does some time after the sign-in. */
+function confirmation(page) {
+  const code = { name: "otp", label: "Type the six digits that the app shows now", inputmode: "numeric", autocomplete: "one-time-code" };
+  const password = { name: "password", label: "Password", type: "password", autocomplete: "current-password" };
+  const ask = (fields) => {
+    const node = form({
+      fields, submit: "Turn it on",
+      send: (typed) => api.post("/api/me/otp/confirm/", typed).catch((error) => {
+        if (error.status !== 400 || !error.body.password || fields.includes(password)) throw error;
+        const more = ask([code, password]);
+        more.write(typed);
+        more.top.append(h("p", { class: "notice" }, "You signed in some time ago. Please type your password too."));
+        node.replaceWith(more);
+        more.querySelector("[type=password]").focus();
+        return null;
+      }),
+      done: (answer) => {
+        if (!answer) return;
+        page.replaceChildren(...recovery(answer.body.recovery_codes));
+        page.querySelector("h1").focus();
+      },
+    });
+    return node;
+  };
+  return ask([code]);
 }
 
 const recovery = (codes) => [
