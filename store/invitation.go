@@ -163,17 +163,24 @@ func (s *Store) Invitations(ctx context.Context, a Actor, p Paging) (Page[Invita
 }
 
 // ResendInvitation mails a new token, good for as long as the first one was; the
-// one before is void. It returns [Throttled] when this was asked for too often.
+// one before is void. It returns [Throttled] when this was asked for too often,
+// and ErrForbidden while the account is not active, for nobody could accept it.
 func (s *Store) ResendInvitation(ctx context.Context, a Actor, id string) (Invitation, error) {
 	var i Invitation
 	err := s.act(ctx, a, ResendInvitation, id, func(t *tx) error {
 		if _, err := t.invitation(id); err != nil {
 			return err
 		}
+		own, err := t.account(id)
+		if err != nil {
+			return err
+		}
+		if !own.active {
+			return ErrForbidden
+		}
 		if err := t.take(invited, id); err != nil {
 			return err
 		}
-		var err error
 		i, err = t.sendInvitation(id)
 		return err
 	})

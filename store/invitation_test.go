@@ -103,6 +103,31 @@ func TestInvitationIsOver(t *testing.T) {
 	}
 }
 
+// No mail invites to an account that was switched off.
+func TestInvitationOfWhoIsShutOutIsNotSentAgain(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	admin := p.staff("admin")
+	i := p.invite(admin)
+	set := func(active bool) {
+		t.Helper()
+		_, err := p.ChangePatient(ctx, admin, i.ID, nil, &store.PatientInput{User: store.UserInput{Active: &active}})
+		wantErr(t, "ChangePatient", err, nil)
+		p.mails()
+	}
+	set(false)
+	_, err := p.ResendInvitation(ctx, admin, i.ID)
+	wantErr(t, "ResendInvitation of who is shut out", err, store.ErrForbidden)
+	if got := len(p.mails()); got != 0 {
+		t.Errorf("%d kinds of mail are sent, want none", got)
+	}
+	set(true)
+	i, err = p.ResendInvitation(ctx, admin, i.ID)
+	wantErr(t, "ResendInvitation later", err, nil)
+	_, err = p.AcceptInvitation(ctx, store.Actor{}, accepting(i.Token, "erika"))
+	wantErr(t, "AcceptInvitation", err, nil)
+}
+
 func TestInvitationsAreListed(t *testing.T) {
 	p := newPractice(t)
 	ctx := t.Context()
