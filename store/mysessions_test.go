@@ -31,7 +31,7 @@ func TestMySessions(t *testing.T) {
 	ctx := t.Context()
 	pat, other := p.patient("pat"), p.patient("other")
 	p.clock.Advance(time.Minute + time.Second/2) // tokens count whole seconds
-	laptop := p.from("192.0.2.1", "pat", "Lap\x00top\r\n\xff "+strings.Repeat("é", 300))
+	laptop := p.from("192.0.2.1", "pat", "Lap\x00t\u202e\u200bop\r\n\ufeff\xff "+strings.Repeat("é", 300))
 	list, err := p.MySessions(ctx, laptop)
 	if err != nil || len(list) != 2 {
 		t.Fatalf("MySessions = %d, %v, want 2", len(list), err)

@@ -83,7 +83,7 @@ const maxAgent = 200
 
 func agentText(agent string) string {
 	text := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == utf8.RuneError {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError { // Cf turns the text around it, or hides
 			return -1
 		}
 		return r
