@@ -174,7 +174,7 @@ func (s *Store) ChangeDoctor(ctx context.Context, a Actor, id string, match Matc
 		if err := t.verify(own, verified); err != nil {
 			return err
 		}
-		if err := t.change(own, "patients", patients, &in.Problems); err != nil {
+		if err := t.change(own, in.User.Proven, "patients", patients, &in.Problems); err != nil {
 			return err
 		}
 		d, err = t.showDoctor(own)

@@ -118,3 +118,40 @@ func TestRequestsAreLimited(t *testing.T) {
 		wantErr(t, "RequestReset 20 minutes later", p.RequestReset(ctx, from(30), target.name, target.email), nil)
 	}
 }
+
+// Who tests passwords in another's session leaves an entry for each, right or
+// wrong, whatever else is wrong with the input.
+func TestTestedPasswordsAreTraced(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	pat := p.patient("pat")
+	bad := func() (in store.Input) { in.Problems.Add("other", "wrong"); return in }
+	for name, do := range map[string]func(proven string) error{
+		"a change of the password": func(proven string) error {
+			return p.ChangePassword(ctx, pat, &store.PasswordInput{Input: bad(), Proven: proven})
+		},
+		"a change of the profile": func(proven string) error {
+			user := store.UserInput{Email: ptr("new@example.test"), CurrentPassword: ptr("typed"), Proven: proven}
+			_, err := p.ChangePatient(ctx, pat, pat.Account, nil, &store.PatientInput{Input: bad(), User: user})
+			return err
+		},
+		"a second factor": func(proven string) error {
+			_, err := p.ConfirmOTP(ctx, pat, &store.ConfirmOTPInput{Input: bad(), Password: ptr("typed"), Proven: proven})
+			return err
+		},
+	} {
+		for proven, outcome := range map[string]string{"": "wrong password", "hash of pat": "invalid"} {
+			before := p.entries()
+			if err := do(proven); !errors.As(err, new(*store.Invalid)) {
+				t.Fatalf("%s error = %v, want Invalid", name, err)
+			}
+			if got := p.entries() - before; got != 1 {
+				t.Errorf("%s leaves %d entries, want 1 with %q", name, got, outcome)
+			}
+			if n := p.count(`SELECT COUNT(*) FROM audit WHERE outcome = $1 AND actor = $2`, outcome, pat.Account); n == 0 {
+				t.Errorf("%s leaves no entry with the outcome %q", name, outcome)
+			}
+		}
+	}
+	p.wantTrail()
+}

@@ -87,7 +87,7 @@ func (s *Store) ConfirmOTP(ctx context.Context, a Actor, in *ConfirmOTPInput) ([
 		if err := t.proveConfirmation(own, in); err != nil {
 			return err
 		}
-		if err := in.Problems.Err(); err != nil {
+		if err := t.tested(in.Proven, in.Problems.Err()); err != nil {
 			return err
 		}
 		if refused, err = t.tryCode(own, in.OTP, nil); err != nil || refused != nil {
@@ -167,7 +167,7 @@ func (s *Store) EndOTP(ctx context.Context, a Actor, in *EndOTPInput) error {
 			in.Problems.Add("password", wrongPassword)
 			t.refuse("wrong password")
 		}
-		if err := in.Problems.Err(); err != nil {
+		if err := t.tested(in.Proven, in.Problems.Err()); err != nil {
 			return err
 		}
 		if refused, err = t.tryCode(own, in.OTP, in.RecoveryCode); err != nil || refused != nil {

@@ -24,7 +24,7 @@ func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) 
 			in.Problems.Add("current_password", wrongPassword)
 			t.refuse("wrong password")
 		}
-		if err := in.Problems.Err(); err != nil {
+		if err := t.tested(in.Proven, in.Problems.Err()); err != nil {
 			return err
 		}
 		if err := t.endOtherSessions(own.id); err != nil {
@@ -32,6 +32,15 @@ func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) 
 		}
 		return t.setPassword(own, in.NewHash)
 	})
+}
+
+// tested lets an invalid input leave an entry when a right password came with
+// it, as a wrong one does: who tests passwords in another's session is seen.
+func (t *tx) tested(proven string, invalid error) error {
+	if invalid != nil && proven != "" && !t.refused {
+		t.refuse("invalid")
+	}
+	return invalid
 }
 
 // setPassword stores a new password. What was sent or counted for the one before

@@ -159,7 +159,7 @@ func (s *Store) ChangePatient(ctx context.Context, a Actor, id string, match Mat
 		t.set(&own.dateOfBirth, in.DateOfBirth, "date_of_birth")
 		t.set(&own.phone, in.Phone, "phone_number")
 		t.set(&own.address, in.Address, "address")
-		if err := t.change(own, "doctors", in.Doctors, &in.Problems); err != nil {
+		if err := t.change(own, in.User.Proven, "doctors", in.Doctors, &in.Problems); err != nil {
 			return err
 		}
 		p, err = t.showPatient(own)

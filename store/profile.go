@@ -58,12 +58,12 @@ func (t *tx) enrol(own *account, plan *pairing) error {
 
 // change stores what was changed in an account, and its assignments, unless
 // there are problems. What was not changed is not written.
-func (t *tx) change(own *account, field string, partners *[]string, p *Problems) error {
+func (t *tx) change(own *account, proven, field string, partners *[]string, p *Problems) error {
 	plan, err := t.planPairs(own, field, partners, p)
 	if err != nil {
 		return err
 	}
-	if err := p.Err(); err != nil {
+	if err := t.tested(proven, p.Err()); err != nil {
 		return err
 	}
 	t.entry.version = own.version

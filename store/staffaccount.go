@@ -86,7 +86,7 @@ func (s *Store) ChangeStaff(ctx context.Context, a Actor, id string, match Match
 		if err := t.changeUser(own, &in.User, &in.Problems); err != nil {
 			return err
 		}
-		if err := t.change(own, "", nil, &in.Problems); err != nil {
+		if err := t.change(own, in.User.Proven, "", nil, &in.Problems); err != nil {
 			return err
 		}
 		m = own.staffMember()
