@@ -225,6 +225,25 @@ func TestRightUsersOfOneAddressAreNeverSlowed(t *testing.T) {
 	}
 }
 
+// While somebody at an address guesses, the answers there do not tell who is
+// signed in there. A known device goes on.
+func TestAnswersDoNotTellWhoIsAtHome(t *testing.T) {
+	p := newPractice(t, nil)
+	p.patientWithHash("erika", goodHash)
+	p.patientWithHash("frida", goodHash)
+	body := func(proof string) string {
+		return asJSON(map[string]string{"username": "erika", "password": goodPassword, "device": proof})
+	}
+	r := p.do(nobody, "POST", "/api/token/", body(""), from(1)).want(t, "POST token at home", http.StatusOK, "")
+	for i := range 14 {
+		p.signInFrom(1, fmt.Sprint("name", i), "wrong").want(t, "POST token", http.StatusUnauthorized, answerNoAccount)
+	}
+	for _, name := range []string{"erika", "frida", "nobody"} {
+		p.signInFrom(1, name, "wrong").wantThrottled(t, "POST token of "+name, 10)
+	}
+	p.do(nobody, "POST", "/api/token/", body(r.text(t, "device")), from(1)).want(t, "POST token from a known device", http.StatusOK, "")
+}
+
 // What a client writes into X-Forwarded-For does not make it another, and what
 // the proxy writes does.
 func TestForgedAddressesAreTheSameStranger(t *testing.T) {

@@ -90,40 +90,35 @@ func (a *account) credentials() Credentials {
 
 // attemptAs counts an attempt by the way that it comes in: from a device that
 // the account knows, from an address at which the account has a live session,
-// or else as a stranger, for whom the address is counted too.
+// or else as a stranger. All but known devices take a share of what the address
+// may, so that who sits there does not learn from the answer who is signed in
+// there. The console keeps its device known: its owner is not kept out.
 func (t *tx) attemptAs(a Actor, own *account, username string, d Device) (made attempt, device string, err error) {
-	from := network(a.Address)
-	if own == nil {
-		made, err = t.attemptAsStranger(from, "", username)
-		return made, "", err
-	}
-	if own.knows(d) {
+	if own != nil && own.knows(d) {
 		made, err = t.reserve(string(t.s.keys.hash("device", own.id, d.ID)), own.id)
 		return made, d.ID, err
 	}
-	at, err := t.isAtHome(own, from)
+	from := network(a.Address)
+	peer, share, err := t.room(strangers, from)
 	if err != nil {
 		return made, "", err
 	}
-	if at {
-		made, err = t.reserve(string(t.s.keys.hash("address", own.id, from)), own.id)
-	} else {
-		made, err = t.attemptAsStranger(from, own.id, username)
+	subject, account := t.nameLimit(username), ""
+	if own != nil {
+		account = own.id
+		at, err := t.isAtHome(own, from)
+		if err != nil {
+			return made, "", err
+		}
+		if at {
+			subject = string(t.s.keys.hash("address", own.id, from))
+		}
 	}
-	return made, "", err
-}
-
-func (t *tx) attemptAsStranger(from, account, username string) (attempt, error) {
-	peer, share, err := t.room(strangers, from)
-	if err != nil {
-		return attempt{}, err
-	}
-	made, err := t.reserve(t.nameLimit(username), account)
-	if err != nil {
-		return attempt{}, err
+	if made, err = t.reserve(subject, account); err != nil {
+		return made, "", err
 	}
 	made.peer = peer
-	return made, t.setLimit(peer, "", share)
+	return made, "", t.setLimit(peer, "", share)
 }
 
 // nameLimit is what the attempts of strangers at a user name count for, be it
