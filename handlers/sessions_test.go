@@ -26,7 +26,7 @@ func TestOwnSessions(t *testing.T) {
 	if len(list) != 3 || r.field(t, "next") != nil || r.field(t, "previous") != nil {
 		t.Fatalf("GET sessions = %s, want three on one page", r.body)
 	}
-	want := `{"id":"` + r.text(t, "results.0.id") + `","created_at":"2026-03-01T10:00:01.123456Z","last_used_at":"2026-03-01T10:00:01.000000Z",` +
+	want := `{"id":"` + r.text(t, "results.0.id") + `","created_at":"2026-03-01T10:00:01.123456Z","last_used_at":"2026-03-01T10:00:01.123456Z",` +
 		`"expires_at":"2026-03-31T10:00:01.000000Z","address":"2001:db8::1","user_agent":"","current":true}`
 	if !strings.Contains(r.body, `"results":[`+want+`,`) {
 		t.Errorf("GET sessions = %s, want the newest first: %s", r.body, want)
