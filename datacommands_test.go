@@ -432,7 +432,6 @@ func TestCheck(t *testing.T) {
 	}
 	m.wantSame(nil)
 	m.staff("admin")
-	m.want(exitNo, "", "no file can be made in "+m.path("none")+": no such file or directory\n", "backup", m.path("none/monday"))
 	if storetest.OnPostgres() { // on a server for tests, that waits for no disk
 		out, _ := m.want(2, "fsync", "", "check")
 		for _, line := range []string{"good     settings\n", "good     database, schema and keys\n", "warning  mail is only logged\n"} {
@@ -442,6 +441,7 @@ func TestCheck(t *testing.T) {
 		}
 		return
 	}
+	m.want(exitNo, "", "no file can be made in "+m.path("none")+": no such file or directory\n", "backup", m.path("none/monday"))
 	m.want(1, "there is no backup yet", "", "check")
 	m.run("", "backup", filepath.Join(t.TempDir(), "monday"))
 	out, _ := m.want(1, "good     the last backup is from ", "", "check")
@@ -460,7 +460,7 @@ func TestCheck(t *testing.T) {
 func TestCheckpointsThatCannotBeKept(t *testing.T) {
 	m := newMachine(t)
 	m.staff("admin")
-	m.environ = append(m.environ, "LISTEN=127.0.0.1:0", "AUDIT_CHECKPOINTS="+m.path("none/checkpoints"))
+	m.environ = append(m.environ, "LISTEN=127.0.0.1:0", "AUDIT_CHECKPOINTS="+m.dir) // a directory
 	m.want(exitNo, "", "AUDIT_CHECKPOINTS: the file cannot be added to: ", "serve")
 	m.want(2, "BAD      AUDIT_CHECKPOINTS: the file cannot be added to: ", "", "check")
 }

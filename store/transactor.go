@@ -95,11 +95,12 @@ func (w *transactor) leaveLane(lane int) {
 // explain turns trouble of the database into ErrUnavailable, or into what ctx
 // says when who asked has gone.
 func (w *transactor) explain(ctx context.Context, err error) error {
-	if !errors.Is(err, errNotBegun) && !isConflict(err) && !isUnavailable(err) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	if ctx.Err() != nil {
+	trouble := errors.Is(err, errNotBegun) || isConflict(err) || isUnavailable(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if ctx.Err() != nil && (trouble || errors.Is(err, ErrUnavailable)) {
 		return ctx.Err()
+	}
+	if !trouble {
+		return err
 	}
 	if !errors.Is(err, errNotBegun) { // else who answers has all there is to log
 		w.s.log.ErrorContext(ctx, "a transaction failed; nothing of it was kept", "cause", Describe(err))
