@@ -3,6 +3,7 @@ package storetest
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"os"
 	"os/exec"
@@ -71,7 +72,9 @@ func startPgBouncer(t testing.TB, program, dir, configuration string) {
 	}
 	t.Cleanup(func() { io.WriteString(in, "\n"); c.Wait() })
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(dir, ".s.PGSQL.5432")); err == nil {
+		// Its socket is there a moment before anybody listens.
+		if there, err := net.Dial("unix", filepath.Join(dir, ".s.PGSQL.5432")); err == nil {
+			there.Close()
 			return
 		}
 		if time.Now().After(deadline) {
