@@ -63,15 +63,9 @@ func confirmOTPFields(in *store.ConfirmOTPInput) []field {
 func (a *api) confirmOTP(r *request) (answer, error) {
 	var in store.ConfirmOTPInput
 	r.decode(&in.Input, confirmOTPFields(&in))
-	own, right, err := a.prove(r, store.ConfirmOTP, &in.Input, in.Password)
-	if err != nil {
+	var err error
+	if in.Proven, _, err = a.prove(r, store.ConfirmOTP, &in.Input, in.Password); err != nil {
 		return answer{}, err
-	}
-	if right {
-		in.Proven = own.Hash
-		if err := a.Store.Proven(r.Context(), own); err != nil {
-			return answer{}, err
-		}
 	}
 	codes, err := a.Store.ConfirmOTP(r.Context(), r.actor, &in)
 	return answer{status: http.StatusOK, body: recoveryView{codes}}, err
@@ -94,15 +88,9 @@ func endOTPFields(in *endOTPInput) []field {
 func (a *api) endOTP(r *request) (answer, error) {
 	var in endOTPInput
 	r.decode(&in.Input, endOTPFields(&in))
-	own, right, err := a.prove(r, store.EndOTP, &in.Input, in.secret)
-	if err != nil {
+	var err error
+	if in.Proven, _, err = a.prove(r, store.EndOTP, &in.Input, in.secret); err != nil {
 		return answer{}, err
-	}
-	if right {
-		in.Proven = own.Hash
-		if err := a.Store.Proven(r.Context(), own); err != nil {
-			return answer{}, err
-		}
 	}
 	return answer{status: http.StatusNoContent}, a.Store.EndOTP(r.Context(), r.actor, &in.EndOTPInput)
 }

@@ -11,13 +11,15 @@ import (
 var errOthers = errors.New("another's account")
 
 // prove checks the password that a caller gives for an action on its own
-// account, and returns what it was checked against. It is not right when none
-// was given or the account is another's.
-func (a *api) prove(r *request, action store.Action, in *store.Input, secret *string) (own store.Credentials, right bool, err error) {
+// account, and lets the store know when it was right. It returns the stored hash
+// that it matches, "" when it was wrong, none was given or the account is
+// another's, and who the owner is.
+func (a *api) prove(r *request, action store.Action, in *store.Input, secret *string) (proven string, owner store.User, err error) {
 	if in.Err != nil || secret == nil {
-		return own, false, nil
+		return "", owner, nil
 	}
-	right, _, err = a.Hasher.VerifyAfter(r.Context(), *secret, func() (_ string, err error) {
+	var own store.Credentials
+	right, _, err := a.Hasher.VerifyAfter(r.Context(), *secret, func() (_ string, err error) {
 		own, err = a.Store.OwnCredentials(r.Context(), r.actor, action, r.PathValue("id"))
 		if err == nil && own.Account == "" {
 			err = errOthers
@@ -27,7 +29,10 @@ func (a *api) prove(r *request, action store.Action, in *store.Input, secret *st
 	if errors.Is(err, errOthers) {
 		err = nil
 	}
-	return own, right, err
+	if err != nil || !right {
+		return "", owner, err
+	}
+	return own.Hash, own.User, a.Store.Proven(r.Context(), own)
 }
 
 type passwordInput struct {
@@ -46,16 +51,12 @@ func passwordFields(in *passwordInput) []field {
 func (a *api) changePassword(r *request) (answer, error) {
 	var in passwordInput
 	r.decode(&in.Input, passwordFields(&in))
-	own, right, err := a.prove(r, store.ChangePassword, &in.Input, in.current)
+	proven, owner, err := a.prove(r, store.ChangePassword, &in.Input, in.current)
 	if err != nil {
 		return answer{}, err
 	}
-	if right {
-		in.Proven = own.Hash
-		if err := a.Store.Proven(r.Context(), own); err != nil {
-			return answer{}, err
-		}
-		if in.NewHash, err = a.hashGood(r, &in.Problems, "new_password", in.new, own.User); err != nil {
+	if in.Proven = proven; proven != "" {
+		if in.NewHash, err = a.hashGood(r, &in.Problems, "new_password", in.new, owner); err != nil {
 			return answer{}, err
 		}
 	}
