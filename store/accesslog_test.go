@@ -2,8 +2,10 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"healthrecords/store"
 )
@@ -86,3 +88,64 @@ func TestExportTrailWritesEachEntryOnce(t *testing.T) {
 		t.Errorf("ExportTrail wrote %d entries, want it to stop at 1500", n)
 	}
 }
+
+// The log of a patient is whole wherever the index of the trail ends.
+func TestAccessLogGoesOnWhereTheIndexEnds(t *testing.T) {
+	p := newPractice(t)
+	p.IndexEvery(7)
+	ctx := t.Context()
+	admin := p.staff("admin")
+	doc := p.doctor(admin, "doc")
+	pats := []store.Actor{p.patient("pat", doc.Account), p.patient("pat2", doc.Account), p.patient("pat3")}
+	ends := map[string]bool{}
+	for i := range 30 {
+		pat := pats[i%len(pats)]
+		p.clock.Advance(time.Second)
+		for _, err := range []error{
+			second(p.Patient(ctx, pat, pat.Account)),
+			second(p.Patients(ctx, []store.Actor{admin, doc, pat}[i/3%3], wholePage)),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		patient := pats[i%2].Account
+		want := p.texts(`SELECT lane || '-' || seq FROM audit WHERE patient = $1 OR patients LIKE '%' || $1 || '%' ORDER BY seq DESC`, patient)
+		for _, size := range []int{3, store.MaxPageSize} {
+			if got := p.eventIDs(store.Paging{Size: size}, func(at store.Paging) (store.Page[store.Event], error) {
+				return p.Events(ctx, admin, store.EventFilter{Patient: patient}, at)
+			}); !slices.Equal(got, want) {
+				t.Fatalf("Events of a patient in pages of %d = %q, want %q", size, got, want)
+			}
+		}
+		log := p.eventIDs(store.Paging{Size: 50}, func(at store.Paging) (store.Page[store.Event], error) { return p.AccessLog(ctx, admin, patient, at) })
+		if !slices.Equal(log[len(log)-len(want):], want) {
+			t.Fatalf("AccessLog = %q, want %q at its end", log, want)
+		}
+		ends[fmt.Sprint(p.count(`SELECT seq FROM audit_indexed`))] = true
+	}
+	if len(ends) < 10 {
+		t.Errorf("the index ended at %d places, want more", len(ends))
+	}
+	p.wantTrail()
+}
+
+// eventIDs are the ids of the events of all pages of a list.
+func (p *practice) eventIDs(at store.Paging, list func(store.Paging) (store.Page[store.Event], error)) (ids []string) {
+	p.t.Helper()
+	for {
+		page, err := list(at)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		for _, e := range page.Items {
+			ids = append(ids, e.ID)
+		}
+		if at.From = page.Next; at.From == nil {
+			return ids
+		}
+	}
+}
+
+// second is the error of a call that also returns something else.
+func second[T any](_ T, err error) error { return err }

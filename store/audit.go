@@ -105,34 +105,13 @@ func (t *tx) append(e entry) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		t.head.lane, seq, e.at, e.actor, e.role, e.session, e.action, e.object, e.version,
 		c[0], c[1], c[2], e.outcome, e.address, e.request, mac)
-	if err == nil && c[1] != "" {
-		err = t.indexPatients(e, seq)
+	if err == nil {
+		err = t.indexTrail(seq)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: no entry in the audit trail: %w", ErrUnavailable, err)
 	}
 	t.head.seq, t.head.mac = seq, mac
-	return nil
-}
-
-// indexPatients leads from each patient to the entry, in statements of a few
-// fixed sizes.
-func (t *tx) indexPatients(e entry, seq int64) error {
-	for rest := e.patients; len(rest) > 0; {
-		size := 1
-		if len(rest) >= 32 {
-			size = 32
-		}
-		var q statement
-		q.add(`INSERT INTO audit_patients (patient_id, at, lane, seq) VALUES `)
-		for i, patient := range rest[:size] {
-			q.add([]string{"($, $, $, $)", ", ($, $, $, $)"}[min(i, 1)], patient, e.at, t.head.lane, seq)
-		}
-		if _, err := t.conn.exec(q.text.String(), q.args...); err != nil {
-			return err
-		}
-		rest = rest[size:]
-	}
 	return nil
 }
 

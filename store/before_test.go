@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"slices"
 	"testing"
 
 	"healthrecords/store"
@@ -16,6 +17,8 @@ func (p *practice) toStepOne() {
 		`ALTER TABLE accounts DROP COLUMN otp_on`, `ALTER TABLE accounts DROP COLUMN otp`, `ALTER TABLE accounts DROP COLUMN otp_step`,
 		`ALTER TABLE accounts DROP COLUMN email_hash`, `ALTER TABLE accounts DROP COLUMN devices_since`,
 		`ALTER TABLE sessions DROP COLUMN address`, `ALTER TABLE sessions DROP COLUMN agent`, `ALTER TABLE outbox DROP COLUMN recipient`,
+		`CREATE INDEX audit_by_patient ON audit (patient, at, lane, seq) WHERE patient <> ''`, `DROP TABLE audit_indexed`,
+		`DELETE FROM audit_patients WHERE EXISTS (SELECT 1 FROM audit a WHERE a.lane = audit_patients.lane AND a.seq = audit_patients.seq AND a.patients = '')`,
 		`DELETE FROM schema_steps WHERE step > 1`,
 	} {
 		p.exec(statement)
@@ -27,9 +30,18 @@ func (p *practice) toStepOne() {
 func TestDatabaseOfTheFirstRelease(t *testing.T) {
 	p := newPractice(t)
 	ctx := t.Context()
-	pat := p.patient("pat")
+	admin, doc := p.staff("admin"), p.doctor(p.staff("admin2"), "doc")
+	pat := p.patient("pat", doc.Account)
+	if _, err := p.Patients(ctx, admin, wholePage); err != nil {
+		t.Fatal(err)
+	}
+	accesses := p.accesses(pat, pat.Account)
 	p.toStepOne()
 	p.open()
+	want := append([]string{"patient.access-log by patient: done"}, accesses...)
+	if got := p.accesses(pat, pat.Account); !slices.Equal(got, want) {
+		t.Errorf("AccessLog = %q, want %q", got, want)
+	}
 	if _, err := p.Patient(ctx, pat, pat.Account); err != nil {
 		t.Errorf("Patient in a session from before: error = %v, want nil", err)
 	}

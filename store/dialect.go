@@ -27,6 +27,10 @@ type dialect struct {
 	emptyLog       string // moves what is in the log beside the file into it; "" where there is none
 	share          string // behind a SELECT: nobody else changes the row before the transaction ends
 
+	// How many entries of a lane are indexed by patient at once. What is not
+	// indexed yet is looked through, in all lanes together.
+	indexEvery int64
+
 	adapt      func(schema string) string // turns the schema's common text into the database's
 	appendOnly string                     // makes the database itself refuse to change the trail
 

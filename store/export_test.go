@@ -32,6 +32,9 @@ func (s *Store) PreferFirstLane() {
 	clear(w.lanes)
 }
 
+// IndexEvery makes so many entries of a lane be indexed by patient at once.
+func (s *Store) IndexEvery(n int64) { s.indexEvery = n }
+
 // Script runs statements on the writing connection.
 func (s *Store) Script(ctx context.Context, text string) error {
 	return s.write(ctx, func(t *tx) error { return t.script(text) })

@@ -153,7 +153,7 @@ CREATE INDEX audit_by_patient ON audit (patient, at, lane, seq) WHERE patient <>
 -- What made each version of an object, to hold the objects against the trail.
 CREATE INDEX audit_of_versions ON audit (object, version) WHERE version > 0;
 
--- The entries that touched several patients, by patient.
+-- The entries that touched a patient, by patient (see step 4).
 CREATE TABLE audit_patients (
     patient_id TEXT NOT NULL,
     at         TEXT NOT NULL,
@@ -236,3 +236,17 @@ CREATE TABLE invitations (
 -- Where a mail goes that does not go to the account's address of today.
 ALTER TABLE outbox ADD COLUMN recipient BYTEA; -- sealed; null once the mail is done
 CREATE INDEX outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;
+
+-- step 4
+
+-- audit_patients leads to every entry that touched a patient, no longer only to
+-- those that touched several. It is brought up to date for many entries at once,
+-- each of which would else write a page of the index of its own; the last ones
+-- of each lane, which are not in it yet, are looked through.
+CREATE TABLE audit_indexed (
+    lane INTEGER PRIMARY KEY,
+    seq  INTEGER NOT NULL -- of the last entry that is in audit_patients
+);
+INSERT INTO audit_indexed (lane, seq) SELECT lane, MAX(seq) FROM audit GROUP BY lane;
+INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT patient, at, lane, seq FROM audit WHERE patient <> '' ORDER BY patient, at;
+DROP INDEX audit_by_patient;

@@ -58,7 +58,9 @@ type Store struct {
 	log     *slog.Logger
 	mail    chan struct{}
 	grown   chan struct{}
-	entries atomic.Int64 // written since grown last received
+
+	indexEvery int64        // entries of a lane are indexed by patient at once
+	entries    atomic.Int64 // written since grown last received
 }
 
 // Errors of Open besides ErrDataKey and ErrUnavailable.
@@ -80,6 +82,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.db, s.dialect, err = openURL(s.options, o.Create); err != nil {
 		return nil, err
 	}
+	s.indexEvery = s.dialect.indexEvery
 	if err := s.start(ctx); err != nil {
 		s.db.Close()
 		return nil, fmt.Errorf("open %s: %w", DatabaseName(o.URL), unavailable(err))

@@ -94,6 +94,7 @@ func (p *practice) open() {
 		p.t.Fatalf("Open error = %v, want nil", err)
 	}
 	p.PreferFirstLane()
+	p.IndexEvery(1)
 }
 
 // path is where the file of the database lies. A test that asks needs SQLite.

@@ -82,7 +82,14 @@ func (t *tx) verifyTrail(checkpoints []Checkpoint) (TrailReport, error) {
 	if err := v.take(checkpoints); err != nil {
 		return TrailReport{}, err
 	}
+	var err error
+	if v.indexed, err = t.indexedUpTo(); err != nil {
+		return TrailReport{}, err
+	}
 	if err := v.walk(t); err != nil {
+		return TrailReport{}, err
+	}
+	if err := v.compareIndexed(t); err != nil {
 		return TrailReport{}, err
 	}
 	if err := v.compareIndex(t); err != nil {
@@ -101,8 +108,9 @@ type verifier struct {
 	anchored int64                // entries behind the last checkpoint of each lane
 
 	entries int64
-	last    head   // the last entry that holds
-	index   uint64 // sum over what must stand in the index of patients
+	last    head          // the last entry that holds
+	indexed map[int]int64 // by lane: the last entry that is in the index of patients
+	index   uint64        // sum over what must stand in it
 	sum     hash.Hash
 }
 
@@ -188,7 +196,7 @@ func (v *verifier) step(l *link, behind *sql.Rows) error {
 	}
 	v.last = head{l.lane, l.seq, l.mac}
 	v.entries++
-	if len(l.patients) > 1 {
+	if l.seq <= v.indexed[l.lane] {
 		for _, p := range l.patients {
 			v.index += v.indexSum(p, l.at, l.lane, l.seq)
 		}

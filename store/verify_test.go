@@ -380,7 +380,10 @@ func TestVerifyTrailFindsTheTailCutOff(t *testing.T) {
 	b := newBookkeeping(t)
 	end := b.whole.Count
 	cut := func(from int64) []string {
-		return []string{fmt.Sprintf(`DELETE FROM audit WHERE seq >= %d`, from), fmt.Sprintf(`DELETE FROM audit_patients WHERE seq >= %d`, from)}
+		return []string{
+			fmt.Sprintf(`DELETE FROM audit WHERE seq >= %d`, from), fmt.Sprintf(`DELETE FROM audit_patients WHERE seq >= %d`, from),
+			fmt.Sprintf(`UPDATE audit_indexed SET seq = MIN(seq, %d)`, from-1), `DELETE FROM audit_indexed WHERE seq = 0`,
+		}
 	}
 	t.Run("reads, before a checkpoint", func(t *testing.T) {
 		_, err := b.verify(t, b.bend(t, b.file, cut(end-2)...), b.part, b.whole)
@@ -517,9 +520,9 @@ func TestVerifyTrailFindsAnEditedIndex(t *testing.T) {
 	}{
 		{"a row is gone", []string{`DELETE FROM audit_patients` + one}, seq},
 		{"a row of the last is gone", []string{fmt.Sprintf(`DELETE FROM audit_patients WHERE seq = %d AND patient_id = '%s'`, last, b.pat)}, last},
-		{"all rows are gone", []string{`DELETE FROM audit_patients`}, seq},
+		{"all rows are gone", []string{`DELETE FROM audit_patients`}, b.entry(t, `patient || patients <> ''`)},
 		{"a row for a patient whom the entry did not touch", []string{fmt.Sprintf(`INSERT INTO audit_patients SELECT '%s', at, lane, seq FROM audit_patients`, b.gone) + one}, seq},
-		{"a row that leads to an entry of one patient", []string{fmt.Sprintf(`INSERT INTO audit_patients SELECT '%s', at, 0, 5 FROM audit WHERE seq = 5`, b.pat)}, 5},
+		{"a row that leads to an entry of nobody", []string{fmt.Sprintf(`INSERT INTO audit_patients SELECT '%s', at, 0, 1 FROM audit WHERE seq = 1`, b.pat)}, 1},
 		{"a row that leads nowhere", []string{`INSERT INTO audit_patients VALUES ('` + b.pat + `', '2026-03-01T09:00:00.000000Z', 0, 100000)`}, 100000},
 		{"a row that leads to another lane", []string{`UPDATE audit_patients SET lane = 1` + one}, seq},
 		{"a row of another time", []string{`UPDATE audit_patients SET at = at || '0'` + one}, 0},
@@ -529,6 +532,27 @@ func TestVerifyTrailFindsAnEditedIndex(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := b.verify(t, b.bend(t, b.file, c.statements...), b.whole)
 			wantFinding(t, err, c.seq, "the index of patients was edited")
+		})
+	}
+}
+
+// What is said to be in the index is not looked for elsewhere.
+func TestVerifyTrailFindsAnEditedEndOfTheIndex(t *testing.T) {
+	b := newBookkeeping(t)
+	said := "which of the entries are in the index of patients was edited"
+	for _, c := range []struct {
+		name, statement string
+		seq             int64
+		how             string
+	}{
+		{"beyond the trail", `UPDATE audit_indexed SET seq = seq + 1`, b.whole.Count, said},
+		{"nowhere", `DELETE FROM audit_indexed`, b.whole.Count, said},
+		{"in a lane without entries", `INSERT INTO audit_indexed VALUES (7, 1)`, 0, said},
+		{"too early", `UPDATE audit_indexed SET seq = 0`, b.entry(t, `patient || patients <> ''`), "the index of patients was edited"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := b.verify(t, b.bend(t, b.file, c.statement), b.whole)
+			wantFinding(t, err, c.seq, c.how)
 		})
 	}
 }
@@ -601,25 +625,25 @@ func TestVerifyTrailFindsObjectsThatAreNotAsItSays(t *testing.T) {
 // answers to most questions rest.
 func TestVerifyTrailFindsAnIndexThatHidesAnEntry(t *testing.T) {
 	b := newBookkeeping(t)
-	hide := func(index, condition string, seq int64) []string {
+	hide := func(index, whole, part string, seq int64) []string {
 		edit := func(from, to string) string {
 			text := strings.NewReplacer("'", "''")
 			return fmt.Sprintf(`UPDATE sqlite_master SET sql = REPLACE(sql, '%s', '%s') WHERE name = '%s'`, text.Replace(from), text.Replace(to), index)
 		}
-		hidden := fmt.Sprintf(`%s AND seq <> %d`, condition, seq)
+		part = fmt.Sprintf("%s seq <> %d", part, seq)
 		return []string{
-			`PRAGMA writable_schema = ON`, edit(condition, hidden), `PRAGMA writable_schema = RESET`, `REINDEX ` + index,
-			`PRAGMA writable_schema = ON`, edit(hidden, condition), `PRAGMA writable_schema = RESET`,
+			`PRAGMA writable_schema = ON`, edit(whole, part), `PRAGMA writable_schema = RESET`, `REINDEX ` + index,
+			`PRAGMA writable_schema = ON`, edit(part, whole), `PRAGMA writable_schema = RESET`,
 		}
 	}
 	for _, c := range []struct {
 		name       string
 		statements []string
 	}{
-		{"a change that was rolled back", append(hide("audit_of_versions", "version > 0", b.entry(t, `version = 3`)),
+		{"a change that was rolled back", append(hide("audit_of_versions", "version > 0", "version > 0 AND", b.entry(t, `version = 3`)),
 			`UPDATE records SET (version, date, content, updated_at) = (SELECT version, date, content, updated_at FROM record_versions WHERE record_id = id AND version = 2) WHERE id = '`+b.record+`'`,
 			`DELETE FROM record_versions WHERE version = 2`)},
-		{"an access, from the patient's log", hide("audit_by_patient", "patient <> ''", b.entry(t, `action = 'record.read' AND patient <> ''`))},
+		{"an access, from the list of staff", hide("audit_by_time", "(at, lane, seq)", "(at, lane, seq) WHERE", b.entry(t, `action = 'record.read'`))},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := b.verify(t, b.bend(t, b.file, c.statements...), b.whole)
@@ -681,12 +705,15 @@ func TestVerifyTrailLooksUpInIndexes(t *testing.T) {
 	for _, query := range store.TrailQueries() {
 		scans := 0
 		for _, step := range p.rows("EXPLAIN QUERY PLAN " + query) {
-			if detail := step[3]; strings.HasPrefix(detail, "SCAN") && !strings.HasPrefix(detail, "SCAN audit USING COVERING INDEX") { // the latter once, when something was found
+			detail := step[3]
+			few := strings.HasPrefix(detail, "SCAN e ") || detail == "SCAN e"
+			once := strings.HasPrefix(detail, "SCAN audit USING COVERING INDEX") // when something was found
+			if strings.HasPrefix(detail, "SCAN") && !few && !once {
 				scans++
 			}
 		}
 		if scans != 1 {
-			t.Errorf("%d tables are scanned, want 1, by %s", scans, query)
+			t.Errorf("%d large tables are scanned, want 1, by %s", scans, query)
 		}
 	}
 }

@@ -59,8 +59,7 @@ func trailChecks() []check {
 	}
 	return append(checks,
 		check{"the patient", `SELECT e.patient_id, 0, 0 FROM erasures e
-			WHERE NOT EXISTS (SELECT 1 FROM audit w WHERE w.patient = e.patient_id AND w.patient <> ''
-				AND w.action = 'patient.erase' AND w.outcome = 'done')
+			WHERE e.patient_id NOT IN (SELECT w.patient FROM audit w WHERE w.action = 'patient.erase' AND w.outcome = 'done')
 			ORDER BY e.patient_id LIMIT 1`, "is said to be erased, and no entry did it"},
 		check{"the record", `SELECT o.id, 0, 0 FROM records o
 			WHERE o.version - 1 <> (SELECT COUNT(*) FROM record_versions v WHERE v.record_id = o.id)
@@ -89,8 +88,46 @@ func (t *tx) compareObjects() error {
 	return nil
 }
 
-// compareIndex checks that the index of patients leads to just the entries
-// that touched several.
+// indexedUpTo returns for each lane how far the index of patients goes.
+func (t *tx) indexedUpTo() (map[int]int64, error) {
+	rows, err := t.rows(`SELECT lane, seq FROM audit_indexed`)
+	if err != nil {
+		return nil, err
+	}
+	ends, err := collect(rows, func(r rowScanner) (h head, err error) {
+		err = r.Scan(&h.lane, &h.seq)
+		return h, err
+	})
+	indexed := make(map[int]int64)
+	for _, h := range ends {
+		indexed[h.lane] = h.seq
+	}
+	return indexed, err
+}
+
+// compareIndexed checks that the index of patients goes no further than the trail:
+// what is said to be in it is not looked for elsewhere.
+func (v *verifier) compareIndexed(t *tx) error {
+	ends, err := t.heads()
+	if err != nil {
+		return err
+	}
+	for _, end := range ends {
+		if indexed, ok := v.indexed[end.lane]; !ok || indexed > end.seq {
+			return &TrailError{end.lane, end.seq, indexedEdited}
+		}
+		delete(v.indexed, end.lane)
+	}
+	for lane := range v.indexed {
+		return &TrailError{lane, 0, indexedEdited}
+	}
+	return nil
+}
+
+const indexedEdited = "which of the entries are in the index of patients was edited"
+
+// compareIndex checks that the index of patients leads to just the entries that
+// touched them, as far as it goes.
 func (v *verifier) compareIndex(t *tx) error {
 	rows, err := t.rows(`SELECT patient_id, at, lane, seq FROM audit_patients`)
 	if err != nil {
@@ -145,7 +182,8 @@ func (t *tx) checkStructure() error {
 // seldom or too often, or none.
 func (t *tx) misled() (at head, err error) {
 	err = t.row(`SELECT lane, seq FROM (
-			SELECT a.lane, a.seq, LENGTH(a.patients) - LENGTH(REPLACE(a.patients, ' ', '')) + 1 AS n FROM audit a WHERE a.patients <> ''
+			SELECT a.lane, a.seq, LENGTH(a.patients) - LENGTH(REPLACE(a.patients, ' ', '')) + 1 AS n
+				FROM audit a JOIN audit_indexed x ON x.lane = a.lane AND a.seq <= x.seq WHERE a.patient <> '' OR a.patients <> ''
 			UNION ALL SELECT i.lane, i.seq, -COUNT(*) AS n FROM audit_patients i GROUP BY i.lane, i.seq) x
 		GROUP BY lane, seq HAVING SUM(n) <> 0 ORDER BY lane, seq LIMIT 1`).Scan(&at.lane, &at.seq)
 	if errors.Is(err, sql.ErrNoRows) {

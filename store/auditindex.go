@@ -1,0 +1,87 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// touch says that an entry of a lane touched a patient.
+type touch struct {
+	patient string
+	at      Instant
+	seq     int64
+}
+
+// indexTrail brings the index of patients up to date at every so many entries of
+// the lane, seq being the last. Those behind are found without it (see
+// statement.touching).
+func (t *tx) indexTrail(seq int64) error {
+	if seq == 1 {
+		if _, err := t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, 0)`, t.head.lane); err != nil {
+			return err
+		}
+	}
+	if seq%t.s.indexEvery != 0 {
+		return nil
+	}
+	rows, err := t.rows(`SELECT a.seq, a.at, a.patient, a.patients FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq
+		WHERE i.lane = $1`, t.head.lane)
+	if err != nil {
+		return err
+	}
+	entries, err := collect(rows, scanTouches)
+	if err != nil {
+		return err
+	}
+	if err := t.index(slices.Concat(entries...)); err != nil {
+		return err
+	}
+	_, err = t.conn.exec(`UPDATE audit_indexed SET seq = $1 WHERE lane = $2`, seq, t.head.lane)
+	return err
+}
+
+func scanTouches(row rowScanner) ([]touch, error) {
+	var e touch
+	var several string
+	err := row.Scan(&e.seq, &e.at, &e.patient, &several)
+	var list []touch
+	for _, patient := range strings.Fields(e.patient + " " + several) {
+		list = append(list, touch{patient, e.at, e.seq})
+	}
+	return list, err
+}
+
+// index adds to the index in its own order, in statements of a few fixed sizes.
+func (t *tx) index(list []touch) error {
+	slices.SortFunc(list, func(a, b touch) int {
+		return cmp.Or(cmp.Compare(a.patient, b.patient), cmp.Compare(a.at, b.at), cmp.Compare(a.seq, b.seq))
+	})
+	for len(list) > 0 {
+		size := 1
+		if len(list) >= 32 {
+			size = 32
+		}
+		var q statement
+		q.add(`INSERT INTO audit_patients (patient_id, at, lane, seq) VALUES `)
+		for i, e := range list[:size] {
+			q.add([]string{"($, $, $, $)", ", ($, $, $, $)"}[min(i, 1)], e.patient, e.at, t.head.lane, e.seq)
+		}
+		if _, err := t.conn.exec(q.text.String(), q.args...); err != nil {
+			return err
+		}
+		list = list[size:]
+	}
+	return nil
+}
+
+// touching adds two queries for the entries that touched a patient: those in the
+// index, and those that are not in it yet. narrow adds conditions to each, by the
+// name of the table that has at, lane and seq.
+func (q *statement) touching(columns, patient string, narrow func(table string)) {
+	q.add(`SELECT `+columns+` FROM audit_patients p JOIN audit a ON a.lane = p.lane AND a.seq = p.seq WHERE p.patient_id = $`, patient)
+	narrow("p")
+	q.add(` UNION ALL SELECT `+columns+` FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq
+		WHERE (a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, patient, "% "+patient+" %")
+	narrow("a")
+}
