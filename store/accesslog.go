@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -95,32 +94,24 @@ func eventPlace(id string) (lane int, seq int64) {
 // who tried to: that somebody is a patient here is for nobody else to know. One
 // entry may have touched others too; a patient's log shows the patient alone.
 func (t *tx) nameActors(events []Event, patient string) error {
+	var actors []string
 	for i := range events {
 		e := &events[i]
 		e.Patients = []string{patient}
 		if e.Role == PatientRole && e.Actor != patient {
 			e.Actor = ""
 		}
-		if e.Actor == "" {
-			continue
+		if e.Actor != "" {
+			actors = append(actors, e.Actor)
 		}
-		name, known := t.names[e.Actor]
-		if !known {
-			a, err := t.account(e.Actor)
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return err
-			}
-			if err == nil {
-				name = a.user.Name()
-			}
-			if t.names == nil {
-				t.names = make(map[string]string)
-			}
-			t.names[e.Actor] = name
-		}
-		e.ActorName = name
 	}
-	return nil
+	err := t.meet(actors...)
+	for i := range events {
+		if a := t.met[events[i].Actor]; a != nil {
+			events[i].ActorName = a.user.Name()
+		}
+	}
+	return err
 }
 
 // EventFilter narrows the list of events; a zero field narrows nothing.

@@ -1,8 +1,8 @@
 package store
 
 import (
-	"database/sql"
 	"errors"
+	"slices"
 	"strconv"
 )
 
@@ -47,7 +47,8 @@ const accountColumns = `a.id, a.role, a.active, a.verified, a.otp_on, a.version,
 
 func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccountAnd(row) }
 
-// scanAccountAnd scans a row that has more columns behind the account's.
+// scanAccountAnd scans a row that has more columns behind the account's. From
+// then on the action has met the account.
 func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
 	a := new(account)
 	var dataKey string
@@ -57,10 +58,44 @@ func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.key, err = t.key(a.id, dataKey, wrapped); err != nil {
-		return nil, err
+	key, err := t.s.keys.unwrap(a.id, dataKey, wrapped)
+	if err == nil {
+		a.key, err = newSealer(key)
 	}
-	return a, a.open(profile, password, otp)
+	if err == nil {
+		err = a.open(profile, password, otp)
+	}
+	if err != nil {
+		return nil, t.sealed(err, "account", a.id)
+	}
+	if t.met == nil {
+		t.met = make(map[string]*account)
+	}
+	t.met[a.id] = a
+	return a, nil
+}
+
+// meet looks up those of the accounts that the action has not met. Of one that
+// does not exist it says nothing.
+func (t *tx) meet(ids ...string) error {
+	var strangers []string
+	for _, id := range ids {
+		if t.met[id] == nil && !slices.Contains(strangers, id) {
+			strangers = append(strangers, id)
+		}
+	}
+	if len(strangers) == 0 {
+		return nil
+	}
+	var q statement
+	q.add("SELECT " + accountColumns + " FROM accounts a WHERE a.id IN (")
+	q.in(strangers)
+	q.add(")")
+	rows, err := t.rows(q.text.String(), q.args...)
+	if err == nil {
+		_, err = collect(rows, t.scanAccount)
+	}
+	return err
 }
 
 // open opens what is sealed in the row.
@@ -119,23 +154,6 @@ func (a *account) sealedOTP() []byte {
 	return a.key.seal(place("accounts.otp", a.id, a.version), a.otpSecret)
 }
 
-// key opens an account's own key.
-func (t *tx) key(account, dataKeyID string, wrapped []byte) (sealer, error) {
-	if k, ok := t.keys[account]; ok {
-		return k, nil
-	}
-	key, err := t.s.keys.unwrap(account, dataKeyID, wrapped)
-	if err != nil {
-		return sealer{}, t.sealed(err, "account", account)
-	}
-	k, err := newSealer(key)
-	if t.keys == nil {
-		t.keys = make(map[string]sealer)
-	}
-	t.keys[account] = k
-	return k, err
-}
-
 // sealed tells the operator which row does not open.
 func (t *tx) sealed(err error, what, id string) error {
 	if errors.Is(err, errSealed) {
@@ -144,34 +162,16 @@ func (t *tx) sealed(err error, what, id string) error {
 	return err
 }
 
-// nameOf returns the name of the account of a joined row, opening each
-// account's profile once in an action.
-func (t *tx) nameOf(id, dataKeyID string, wrapped, profile []byte, version int, s standing) (string, error) {
-	if name, ok := t.names[id]; ok {
-		return name, nil
-	}
-	key, err := t.key(id, dataKeyID, wrapped)
-	if err != nil {
-		return "", err
-	}
-	v, err := openProfile(key, id, version, s, profile)
-	if err != nil {
-		return "", t.sealed(err, "account", id)
-	}
-	if t.names == nil {
-		t.names = make(map[string]string)
-	}
-	t.names[id] = User{v[0], v[1], v[2], v[3]}.Name()
-	return t.names[id], nil
-}
-
-// account returns an account, deleted or not, or ErrNotFound.
+// account returns an account, deleted or not, as the action met it, or
+// ErrNotFound.
 func (t *tx) account(id string) (*account, error) {
-	a, err := t.scanAccount(t.row(`SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`, id))
-	if errors.Is(err, sql.ErrNoRows) {
+	if err := t.meet(id); err != nil {
+		return nil, err
+	}
+	if t.met[id] == nil {
 		return nil, ErrNotFound
 	}
-	return a, t.sealed(err, "account", id)
+	return t.met[id], nil
 }
 
 // living returns an account of that role that is not deleted, or ErrNotFound.

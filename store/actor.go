@@ -131,7 +131,7 @@ func (t *tx) admit(a Actor) (caller, error) {
 		return who, ErrSession
 	}
 	if err != nil {
-		return who, t.sealed(err, "account", a.Account)
+		return who, err
 	}
 	who.role, who.account = own.role, own
 	if t.isOver(own, ended, expires, renewed) {
@@ -167,13 +167,35 @@ func (t *tx) tie(patient string) (Tie, error) {
 			return Own, nil
 		}
 	case DoctorRole:
-		treats, err := t.exists(`SELECT 1 `+pairs+` AND x.doctor_id = $1 AND x.patient_id = $2`, t.who.id, patient)
-		if treats {
-			return Treating, err
+		treats, known := t.treated[patient]
+		if !known {
+			var err error
+			if treats, err = t.exists(`SELECT 1 `+pairs+` AND x.doctor_id = $1 AND x.patient_id = $2`, t.who.id, patient); err != nil {
+				return 0, err
+			}
 		}
-		return 0, err
+		if treats {
+			return Treating, nil
+		}
 	}
 	return 0, nil
+}
+
+// treats adds a column that tells whether the caller treats the patient of the
+// row, whose id is the column. What it says is to be remembered for [tx.tie].
+func (t *tx) treats(q *statement, column string) {
+	if t.who.role == DoctorRole {
+		q.add("CASE WHEN EXISTS (SELECT 1 "+pairs+" AND x.doctor_id = $ AND x.patient_id = "+column+") THEN 1 ELSE 0 END", t.who.id)
+		return
+	}
+	q.add("0")
+}
+
+func (t *tx) remember(patient string, treats bool) {
+	if t.treated == nil {
+		t.treated = make(map[string]bool)
+	}
+	t.treated[patient] = treats
 }
 
 // reach asks the policy about something that was written about a patient.

@@ -196,8 +196,8 @@ type tx struct {
 	savepoints bool // the transaction is shared, and the action undoes itself alone
 	saved      bool // the action has a savepoint
 
-	keys  map[string]sealer // of accounts, opened in this action
-	names map[string]string
+	met     map[string]*account // those that the action has looked up
+	treated map[string]bool     // the patients of whom it has looked up whether the caller treats them
 }
 
 func (t *tx) at() Instant { return InstantOf(t.now) }

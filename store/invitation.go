@@ -126,7 +126,7 @@ func (t *tx) invitation(id string) (Invitation, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		err = ErrNotFound
 	}
-	return i, t.sealed(err, "account", id)
+	return i, err
 }
 
 // Invitation returns an invitation that was neither accepted nor withdrawn, be

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Note is what a doctor noted on a record.
@@ -33,108 +31,6 @@ type NoteInput struct {
 type NoteFilter struct {
 	Record, Doctor string
 	Updated        Instant // written or changed then or later
-}
-
-// note is a row of the table and what is sealed in it.
-type note struct {
-	Note
-	patient string
-	version int
-	key     sealer // the patient's
-	deleted Instant
-}
-
-const noteColumns = `n.id, n.record_id, n.patient_id, n.doctor_id, n.content, n.version, n.created_at, n.updated_at, COALESCE(n.deleted_at, ''),
-	p.data_key_id, p.wrapped_key, d.role, d.active, d.verified, d.otp_on, d.data_key_id, d.wrapped_key, d.profile, d.version, d.renamed`
-
-const noteTables = ` FROM notes n JOIN accounts p ON p.id = n.patient_id JOIN accounts d ON d.id = n.doctor_id`
-
-func (t *tx) scanNote(row rowScanner) (*note, error) {
-	n := new(note)
-	var patientDataKey, doctorDataKey string
-	var content, patientKey, doctorKey, profile []byte
-	var profileVersion int
-	var is standing
-	err := row.Scan(&n.ID, &n.Record, &n.patient, &n.Doctor, &content, &n.version, &n.Date, &n.Updated, &n.deleted,
-		&patientDataKey, &patientKey, &is.role, &is.active, &is.verified, &is.otpOn, &doctorDataKey, &doctorKey, &profile, &profileVersion, &n.renamed)
-	if err != nil {
-		return nil, err
-	}
-	if n.key, err = t.key(n.patient, patientDataKey, patientKey); err != nil {
-		return nil, err
-	}
-	v, err := n.key.open(n.place(), content, 1)
-	if err != nil {
-		return nil, t.sealed(err, "note", n.ID)
-	}
-	n.Text = v[0]
-	n.DoctorName, err = t.nameOf(n.Doctor, doctorDataKey, doctorKey, profile, profileVersion, is)
-	return n, err
-}
-
-// place binds the content to this note, its version, record, doctor and date.
-func (n *note) place() []byte {
-	return place("notes.content", n.ID, n.version, n.patient, n.Record, n.Doctor, string(n.Date))
-}
-
-func (n *note) sealed() []byte { return n.key.seal(n.place(), n.Text) }
-
-func (n *note) show() Note {
-	n.Version = versionTag(n.version, n.renamed)
-	return n.Note
-}
-
-// addNotes reads the notes of records, oldest first.
-func (t *tx) addNotes(records []*record) error {
-	byID := make(map[string]*record, len(records))
-	var ids []string
-	for _, r := range records {
-		if r.noted > 0 { // else it never had one
-			byID[r.ID], ids = r, append(ids, r.ID)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	var q statement
-	q.add("SELECT " + noteColumns + noteTables + " WHERE n.deleted_at IS NULL AND n.record_id IN (")
-	q.in(ids)
-	q.add(") ORDER BY n.record_id, n.id")
-	rows, err := t.rows(q.text.String(), q.args...)
-	if err != nil {
-		return err
-	}
-	notes, err := collect(rows, t.scanNote)
-	for _, n := range notes {
-		r := byID[n.Record]
-		r.Notes = append(r.Notes, n.show())
-	}
-	return err
-}
-
-// note returns a living note, or ErrNotFound.
-func (t *tx) note(id string) (*note, error) { return t.noteEver(id, " AND n.deleted_at IS NULL") }
-
-// noteEver is note for one that may be deleted, unless its patient is.
-func (t *tx) noteEver(id string, and ...string) (*note, error) {
-	if !isID(id) {
-		return nil, ErrNotFound
-	}
-	n, err := t.scanNote(t.row(`SELECT `+noteColumns+noteTables+`
-		WHERE n.id = $1 AND p.deleted_at IS NULL`+strings.Join(and, ""), id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	return n, err
-}
-
-// reachNote returns a note when the policy lets the caller do the action on it.
-func (t *tx) reachNote(id string) (*note, error) {
-	n, err := t.note(id)
-	if err != nil {
-		return nil, err
-	}
-	return n, t.reach(n.patient, n.Doctor)
 }
 
 // Note returns a note, to the patient and the patient's doctors.
@@ -167,7 +63,7 @@ func (s *Store) Notes(ctx context.Context, a Actor, f NoteFilter, p Paging) (Pag
 
 func (t *tx) fetchNotes(f NoteFilter, from Position, limit int) ([]*note, error) {
 	var q statement
-	q.add("SELECT " + noteColumns + noteTables + " WHERE n.deleted_at IS NULL")
+	q.add("SELECT " + noteColumns + " FROM notes n WHERE n.deleted_at IS NULL")
 	t.visible(&q, "n.patient_id")
 	if f.Record != "" {
 		q.add(" AND n.record_id = $", f.Record)
@@ -181,11 +77,7 @@ func (t *tx) fetchNotes(f NoteFilter, from Position, limit int) ([]*note, error)
 	newest := newestFirst("n.id")
 	q.behind(newest, from, from.ID)
 	q.add(newest.by(from)+" LIMIT $", limit)
-	rows, err := t.rows(q.text.String(), q.args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, t.scanNote)
+	return t.notes(&q)
 }
 
 // CreateNote notes something on a record of a patient of the doctor. Another's

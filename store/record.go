@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"strings"
 )
 
 // Author is who wrote a record.
@@ -43,92 +41,6 @@ type RecordFilter struct {
 	After, Before   Instant // inclusive
 	Updated         Instant // written or changed then or later
 	OldestFirst     bool
-}
-
-// record is a row of the table and what is sealed in it.
-type record struct {
-	Record
-	version, noted, renamed int
-	key                     sealer // the patient's
-	deleted                 Instant
-}
-
-const recordColumns = `r.id, r.patient_id, r.author_id, r.date, r.content, r.version, r.noted, r.created_at, r.updated_at, COALESCE(r.deleted_at, ''),
-	p.data_key_id, p.wrapped_key, w.role, w.active, w.verified, w.otp_on, w.data_key_id, w.wrapped_key, w.profile, w.version, w.renamed`
-
-const recordTables = ` FROM records r JOIN accounts p ON p.id = r.patient_id JOIN accounts w ON w.id = r.author_id`
-
-func (t *tx) scanRecord(row rowScanner) (*record, error) {
-	r := new(record)
-	var patientDataKey, authorDataKey string
-	var content, patientKey, authorKey, profile []byte
-	var profileVersion int
-	var is standing
-	err := row.Scan(&r.ID, &r.Patient, &r.Author.ID, &r.Date, &content, &r.version, &r.noted, &r.Created, &r.Updated, &r.deleted,
-		&patientDataKey, &patientKey, &is.role, &is.active, &is.verified, &is.otpOn, &authorDataKey, &authorKey, &profile, &profileVersion, &r.renamed)
-	if err != nil {
-		return nil, err
-	}
-	if r.key, err = t.key(r.Patient, patientDataKey, patientKey); err != nil {
-		return nil, err
-	}
-	v, err := r.key.open(r.place(), content, 2)
-	if err != nil {
-		return nil, t.sealed(err, "record", r.ID)
-	}
-	r.Title, r.Description, r.Notes, r.Author.Role = v[0], v[1], []Note{}, is.role
-	r.Author.Name, err = t.nameOf(r.Author.ID, authorDataKey, authorKey, profile, profileVersion, is)
-	return r, err
-}
-
-// place binds the content to this record, its version, author and date.
-func (r *record) place() []byte {
-	return place("records.content", r.ID, r.version, r.Patient, r.Author.ID, string(r.Date))
-}
-
-func (r *record) sealed() []byte { return r.key.seal(r.place(), r.Title, r.Description) }
-
-// show returns the record as it is answered. Its version counts all that is
-// shown: the record, its notes, and the names of who wrote them.
-func (r *record) show() Record {
-	renamed, seen := r.renamed, map[string]bool{r.Author.ID: true}
-	for _, n := range r.Notes {
-		if !seen[n.Doctor] {
-			renamed += n.renamed
-		}
-		seen[n.Doctor] = true
-	}
-	r.Version = versionTag(r.version+r.noted, renamed)
-	return r.Record
-}
-
-// record returns a living record without its notes, or ErrNotFound.
-func (t *tx) record(id string) (*record, error) { return t.recordEver(id, " AND r.deleted_at IS NULL") }
-
-// recordEver is record for one that may be deleted, unless its patient is.
-func (t *tx) recordEver(id string, and ...string) (*record, error) {
-	if !isID(id) {
-		return nil, ErrNotFound
-	}
-	r, err := t.scanRecord(t.row(`SELECT `+recordColumns+recordTables+`
-		WHERE r.id = $1 AND p.deleted_at IS NULL`+strings.Join(and, ""), id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotFound
-	}
-	return r, err
-}
-
-// reachRecord returns a record with its notes when the policy lets the caller
-// do the action on it.
-func (t *tx) reachRecord(id string) (*record, error) {
-	r, err := t.record(id)
-	if err != nil {
-		return nil, err
-	}
-	if err := t.reach(r.Patient, r.Author.ID); err != nil {
-		return nil, err
-	}
-	return r, t.addNotes([]*record{r})
 }
 
 // Record returns a record, to its patient and the patient's doctors.
@@ -193,7 +105,7 @@ func (t *tx) records(f RecordFilter, p Paging) (Page[Record], error) {
 func (t *tx) fetchRecords(f RecordFilter, from Position, limit int) ([]*record, error) {
 	byDate := order{"r.date, r.id", !f.OldestFirst}
 	var q statement
-	q.add("SELECT " + recordColumns + recordTables + " WHERE r.id IN (SELECT r.id FROM records r WHERE r.deleted_at IS NULL")
+	q.add("SELECT " + recordColumns + " FROM records r WHERE r.id IN (SELECT r.id FROM records r WHERE r.deleted_at IS NULL")
 	t.visible(&q, "r.patient_id")
 	f.narrow(&q)
 	q.behind(byDate, from, from.Key, from.ID)
@@ -202,7 +114,11 @@ func (t *tx) fetchRecords(f RecordFilter, from Position, limit int) ([]*record, 
 	if err != nil {
 		return nil, err
 	}
-	return collect(rows, t.scanRecord)
+	records, err := collect(rows, scanRecord)
+	if err != nil {
+		return nil, err
+	}
+	return records, t.openRecords(records...)
 }
 
 func (f RecordFilter) narrow(q *statement) {

@@ -154,7 +154,7 @@ func (t *tx) session(id, account string) (session, error) {
 		return x, nil
 	}
 	if err != nil {
-		return x, t.sealed(err, "account", account)
+		return x, err
 	}
 	x.refreshIssued = issued.Time()
 	x.live = !t.isOver(own, x.ended, x.expires, issued)
