@@ -63,7 +63,7 @@ type UserInput struct {
 // makeAccount makes an account out of what every role has. The caller fills in
 // the rest and inserts it.
 func (t *tx) makeAccount(role Role, in *UserInput) (*account, error) {
-	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), password: in.PasswordHash}
+	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), secrets: &secrets{password: in.PasswordHash}}
 	a.user = User{value(in.Username), value(in.Email), value(in.FirstName), value(in.LastName)}
 	var err error
 	a.key, err = newSealer(a.rawKey)
@@ -113,7 +113,9 @@ func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 	}
 	if in.Email != nil && *in.Email != a.user.Email {
 		if t.who.id == a.id {
-			t.proveEmail(a, in, p)
+			if err := t.proveEmail(a, in, p); err != nil {
+				return err
+			}
 		}
 		a.formerEmail = a.user.Email
 		if err := t.voidTokens(a.id); err != nil {
@@ -127,14 +129,18 @@ func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 	return nil
 }
 
-func (t *tx) proveEmail(a *account, in *UserInput, p *Problems) {
+func (t *tx) proveEmail(a *account, in *UserInput, p *Problems) error {
+	if err := t.readSecrets(a); err != nil {
+		return err
+	}
 	switch {
 	case in.CurrentPassword == nil:
 		p.Add("user.current_password", "This field is required.")
-	case in.Proven == "" || in.Proven != a.password:
+	case in.Proven == "" || in.Proven != a.secrets.password:
 		p.Add("user.current_password", wrongPassword)
 		t.refuse("wrong password")
 	}
+	return nil
 }
 
 // setActive lets an account sign in, or keeps it from it and ends all that

@@ -17,9 +17,8 @@ type account struct {
 	deletedAt Instant
 
 	key          sealer
-	rawKey       []byte // only while the account is new, see isNew
-	password     string // the PHC string; "" until an invitation is accepted
-	otpSecret    string // the second factor's secret, 20 bytes; "" when there is none
+	rawKey       []byte   // only while the account is new, see isNew
+	secrets      *secrets // nil until they are needed, see readSecrets
 	user         User
 	devicesSince Instant // proofs of devices from before do not count
 	formerEmail  string  // the address that this very action changes
@@ -27,6 +26,12 @@ type account struct {
 	dateOfBirth, phone, address string
 	// Of a doctor.
 	specialization, license string
+}
+
+// secrets are what the owner proves itself by.
+type secrets struct {
+	password string // the PHC string; "" until an invitation is accepted
+	otp      string // the second factor's secret, 20 bytes; "" when there is none
 }
 
 // isNew tells whether the account was made by this very action.
@@ -43,7 +48,9 @@ type standing struct {
 }
 
 const accountColumns = `a.id, a.role, a.active, a.verified, a.otp_on, a.version, a.paired, a.renamed,
-	a.created_at, COALESCE(a.deleted_at, ''), a.devices_since, a.data_key_id, a.wrapped_key, a.profile, a.password, a.otp`
+	a.created_at, COALESCE(a.deleted_at, ''), a.devices_since, a.data_key_id, a.wrapped_key, a.profile`
+
+const secretColumns = `a.password, a.otp`
 
 func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccountAnd(row) }
 
@@ -52,9 +59,9 @@ func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccoun
 func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
 	a := new(account)
 	var dataKey string
-	var wrapped, profile, password, otp []byte
+	var wrapped, profile []byte
 	err := row.Scan(append([]any{&a.id, &a.role, &a.active, &a.verified, &a.otpOn, &a.version, &a.paired, &a.renamed,
-		&a.createdAt, &a.deletedAt, &a.devicesSince, &dataKey, &wrapped, &profile, &password, &otp}, more...)...)
+		&a.createdAt, &a.deletedAt, &a.devicesSince, &dataKey, &wrapped, &profile}, more...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +70,7 @@ func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
 		a.key, err = newSealer(key)
 	}
 	if err == nil {
-		err = a.open(profile, password, otp)
+		err = a.open(profile)
 	}
 	if err != nil {
 		return nil, t.sealed(err, "account", a.id)
@@ -98,19 +105,36 @@ func (t *tx) meet(ids ...string) error {
 	return err
 }
 
-// open opens what is sealed in the row.
-func (a *account) open(profile, password, otp []byte) error {
-	v, err := openProfile(a.key, a.id, a.version, a.standing, profile)
+// open opens the profile.
+func (a *account) open(profile []byte) error {
+	v, err := a.key.open(profilePlace(a.id, a.version, a.standing), profile, 9)
 	if err != nil {
 		return err
 	}
 	a.user = User{v[0], v[1], v[2], v[3]}
 	a.dateOfBirth, a.phone, a.address, a.specialization, a.license = v[4], v[5], v[6], v[7], v[8]
+	return nil
+}
+
+// readSecrets looks the secrets of an account up, where that was not done yet.
+func (t *tx) readSecrets(a *account) error {
+	if a.secrets != nil {
+		return nil
+	}
+	var password, otp []byte
+	err := t.row(`SELECT `+secretColumns+` FROM accounts a WHERE a.id = $1`, a.id).Scan(&password, &otp)
+	if err != nil {
+		return err
+	}
+	return t.sealed(a.openSecrets(password, otp), "account", a.id)
+}
+
+func (a *account) openSecrets(password, otp []byte) error {
 	p, err := a.key.open(place("accounts.password", a.id, a.version), password, 1)
 	if err != nil {
 		return err
 	}
-	a.password = p[0]
+	a.secrets = &secrets{password: p[0]}
 	if otp == nil {
 		if a.otpOn {
 			return errSealed // the secret was taken out
@@ -121,12 +145,8 @@ func (a *account) open(profile, password, otp []byte) error {
 	if err != nil {
 		return err
 	}
-	a.otpSecret = o[0]
+	a.secrets.otp = o[0]
 	return nil
-}
-
-func openProfile(key sealer, id string, version int, s standing, profile []byte) ([]string, error) {
-	return key.open(profilePlace(id, version, s), profile, 9)
 }
 
 func profilePlace(id string, version int, s standing) []byte {
@@ -143,15 +163,15 @@ func (a *account) sealedProfile() []byte {
 }
 
 func (a *account) sealedPassword() []byte {
-	return a.key.seal(place("accounts.password", a.id, a.version), a.password)
+	return a.key.seal(place("accounts.password", a.id, a.version), a.secrets.password)
 }
 
 // sealedOTP is nil when there is no secret.
 func (a *account) sealedOTP() []byte {
-	if a.otpSecret == "" {
+	if a.secrets.otp == "" {
 		return nil
 	}
-	return a.key.seal(place("accounts.otp", a.id, a.version), a.otpSecret)
+	return a.key.seal(place("accounts.otp", a.id, a.version), a.secrets.otp)
 }
 
 // sealed tells the operator which row does not open.
@@ -215,6 +235,9 @@ func (t *tx) takeName(a *account) error {
 // updateAccount stores a changed account as its next version, and tells a
 // former e-mail address of the change.
 func (t *tx) updateAccount(a *account) error {
+	if err := t.readSecrets(a); err != nil { // the version is in their seals too
+		return err
+	}
 	a.version++
 	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
 			renamed = $6, updated_at = $7, otp_on = $8, otp = $9, email_hash = $10, devices_since = $11 WHERE id = $12`,

@@ -167,36 +167,21 @@ func (t *tx) tie(patient string) (Tie, error) {
 			return Own, nil
 		}
 	case DoctorRole:
-		treats, known := t.treated[patient]
-		if !known {
-			var err error
-			if treats, err = t.exists(`SELECT 1 `+pairs+` AND x.doctor_id = $1 AND x.patient_id = $2`, t.who.id, patient); err != nil {
-				return 0, err
-			}
+		treats, err := t.treats, error(nil)
+		if t.asked != patient {
+			treats, err = t.exists(`SELECT 1 `+pairs+` AND x.doctor_id = $1 AND x.patient_id = $2`, t.who.id, patient)
 		}
 		if treats {
-			return Treating, nil
+			return Treating, err
 		}
+		return 0, err
 	}
 	return 0, nil
 }
 
-// treats adds a column that tells whether the caller treats the patient of the
-// row, whose id is the column. What it says is to be remembered for [tx.tie].
-func (t *tx) treats(q *statement, column string) {
-	if t.who.role == DoctorRole {
-		q.add("CASE WHEN EXISTS (SELECT 1 "+pairs+" AND x.doctor_id = $ AND x.patient_id = "+column+") THEN 1 ELSE 0 END", t.who.id)
-		return
-	}
-	q.add("0")
-}
-
-func (t *tx) remember(patient string, treats bool) {
-	if t.treated == nil {
-		t.treated = make(map[string]bool)
-	}
-	t.treated[patient] = treats
-}
+// treats is a column that tells whether the account $1 treats a patient, whose
+// id is the column behind. What it says of the caller is for [tx.tie].
+const treats = `EXISTS (SELECT 1 ` + pairs + ` AND x.doctor_id = $1 AND x.patient_id = `
 
 // reach asks the policy about something that was written about a patient.
 func (t *tx) reach(patient, author string) error {

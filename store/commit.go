@@ -196,8 +196,9 @@ type tx struct {
 	savepoints bool // the transaction is shared, and the action undoes itself alone
 	saved      bool // the action has a savepoint
 
-	met     map[string]*account // those that the action has looked up
-	treated map[string]bool     // the patients of whom it has looked up whether the caller treats them
+	met    map[string]*account // those that the action has looked up
+	asked  string              // a patient of whom it has asked whether the caller treats it
+	treats bool                // the answer
 }
 
 func (t *tx) at() Instant { return InstantOf(t.now) }

@@ -261,7 +261,10 @@ func (t *tx) accept(own *account, in *AcceptInput) error {
 	if own.user.Name() != name {
 		own.renamed++
 	}
-	own.password = in.PasswordHash
+	if err := t.readSecrets(own); err != nil {
+		return err
+	}
+	own.secrets.password = in.PasswordHash
 	t.entry.fields = append(t.entry.fields, "password")
 	if err := t.updateAccount(own); err != nil {
 		return err

@@ -51,11 +51,14 @@ func (t *tx) isAtHome(own *account, from string) (bool, error) {
 	return slices.ContainsFunc(live, func(x Session) bool { return network(x.Address) == from }), err
 }
 
-// actOnSelf is act on the actor's own account.
+// actOnSelf is act on the actor's own account, with its secrets.
 func (s *Store) actOnSelf(ctx context.Context, a Actor, action Action, work func(*tx, *account) error) error {
 	return s.act(ctx, a, action, a.Account, func(t *tx) error {
 		if t.who.role == PatientRole {
 			t.concerns(t.who.id)
+		}
+		if err := t.readSecrets(t.who.account); err != nil {
+			return err
 		}
 		return work(t, t.who.account)
 	})

@@ -113,19 +113,15 @@ func (t *tx) noteEver(id string) (*note, error) {
 	if !isID(id) {
 		return nil, ErrNotFound
 	}
-	var q statement
-	q.add("SELECT " + noteColumns + ", ")
-	t.treats(&q, "n.patient_id")
-	q.add(" FROM notes n WHERE n.id = $", id)
-	var treats bool
-	n, err := scanNoteAnd(t.row(q.text.String(), q.args...), &treats)
+	n, err := scanNoteAnd(t.row(`SELECT `+noteColumns+`, `+treats+`n.patient_id)
+		FROM notes n WHERE n.id = $2`, t.who.id, id), &t.treats)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	t.remember(n.patient, treats)
+	t.asked = n.patient
 	if err := t.openNotes(n); err != nil {
 		return nil, err
 	}

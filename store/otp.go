@@ -45,7 +45,7 @@ func (s *Store) BeginOTP(ctx context.Context, a Actor) (secret []byte, username 
 		}
 		secret = make([]byte, auth.TOTPSecretSize)
 		mustRead(s.options.Random, secret)
-		own.otpSecret, username = string(secret), own.user.Username
+		own.secrets.otp, username = string(secret), own.user.Username
 		return t.updateAccount(own)
 	})
 	return secret, username, err
@@ -123,7 +123,7 @@ func (t *tx) proveConfirmation(own *account, in *ConfirmOTPInput) error {
 		}
 		return err
 	}
-	if in.Proven == "" || in.Proven != own.password {
+	if in.Proven == "" || in.Proven != own.secrets.password {
 		in.Problems.Add("password", wrongPassword)
 		t.refuse("wrong password")
 	}
@@ -163,7 +163,7 @@ func (s *Store) EndOTP(ctx context.Context, a Actor, in *EndOTPInput) error {
 		if in.Err != nil {
 			return in.Err
 		}
-		if in.Problems.Err() == nil && (in.Proven == "" || in.Proven != own.password) {
+		if in.Problems.Err() == nil && (in.Proven == "" || in.Proven != own.secrets.password) {
 			in.Problems.Add("password", wrongPassword)
 			t.refuse("wrong password")
 		}
@@ -186,7 +186,10 @@ func (s *Store) EndOTP(ctx context.Context, a Actor, in *EndOTPInput) error {
 
 // dropOTP takes the second factor from an account and tells its owner.
 func (t *tx) dropOTP(own *account) error {
-	own.otpOn, own.otpSecret = false, ""
+	if err := t.readSecrets(own); err != nil {
+		return err
+	}
+	own.otpOn, own.secrets.otp = false, ""
 	if err := t.updateAccount(own); err != nil {
 		return err
 	}
@@ -243,8 +246,11 @@ func (t *tx) useCode(own *account, otp, recovery *string) error {
 // was used: a code is good once (RFC 6238, section 5.2), also for two who use it
 // at the same moment.
 func (t *tx) useOTP(own *account, code string) (bool, error) {
-	step, ok := auth.TOTPStep([]byte(own.otpSecret), code, t.now)
-	if !ok || own.otpSecret == "" {
+	if err := t.readSecrets(own); err != nil {
+		return false, err
+	}
+	step, ok := auth.TOTPStep([]byte(own.secrets.otp), code, t.now)
+	if !ok || own.secrets.otp == "" {
 		return false, nil
 	}
 	n, err := t.exec(`UPDATE accounts SET otp_step = $1 WHERE id = $2 AND otp_step < $1`, step, own.id)

@@ -20,7 +20,7 @@ func (s *Store) ChangePassword(ctx context.Context, a Actor, in *PasswordInput) 
 		if in.Err != nil {
 			return in.Err
 		}
-		if (in.Proven == "" || in.Proven != own.password) && !in.Problems.Has("current_password") {
+		if (in.Proven == "" || in.Proven != own.secrets.password) && !in.Problems.Has("current_password") {
 			in.Problems.Add("current_password", wrongPassword)
 			t.refuse("wrong password")
 		}
@@ -49,7 +49,10 @@ func (t *tx) tested(proven string, invalid error) error {
 // counted for the second factor is not. The next sign-in of a device makes it
 // known again; it is told of by mail only from somewhere new.
 func (t *tx) setPassword(own *account, hash string) error {
-	own.password, own.devicesSince = hash, t.at()
+	if err := t.readSecrets(own); err != nil {
+		return err
+	}
+	own.secrets.password, own.devicesSince = hash, t.at()
 	t.entry.fields = append(t.entry.fields, "password")
 	if err := t.updateAccount(own); err != nil {
 		return err

@@ -85,19 +85,15 @@ func (t *tx) recordEver(id string) (*record, error) {
 	if !isID(id) {
 		return nil, ErrNotFound
 	}
-	var q statement
-	q.add("SELECT " + recordColumns + ", ")
-	t.treats(&q, "r.patient_id")
-	q.add(" FROM records r WHERE r.id = $", id)
-	var treats bool
-	r, err := scanRecordAnd(t.row(q.text.String(), q.args...), &treats)
+	r, err := scanRecordAnd(t.row(`SELECT `+recordColumns+`, `+treats+`r.patient_id)
+		FROM records r WHERE r.id = $2`, t.who.id, id), &t.treats)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
 		return nil, err
 	}
-	t.remember(r.Patient, treats)
+	t.asked = r.Patient
 	if err := t.openRecords(r); err != nil {
 		return nil, err
 	}

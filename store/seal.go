@@ -62,13 +62,14 @@ func pack(values ...string) []byte {
 }
 
 func unpack(b []byte, n int) ([]string, error) {
-	values := make([]string, n)
+	values, text := make([]string, n), string(b)
 	for i := range values {
 		size, used := binary.Uvarint(b)
 		if used <= 0 || size > uint64(len(b)-used) {
 			return nil, errSealed
 		}
-		values[i] = string(b[used : used+int(size)])
+		at := len(text) - len(b) + used
+		values[i] = text[at : at+int(size)]
 		b = b[used+int(size):]
 	}
 	if len(b) > 0 {

@@ -77,15 +77,20 @@ func (s *Store) MayTry(ctx context.Context, a Actor, username string, d Device) 
 // accountNamed returns the account with that user name, deleted or not, or nil
 // when nobody has it.
 func (t *tx) accountNamed(username string) (*account, error) {
-	a, err := t.scanAccount(t.row(`SELECT `+accountColumns+` FROM accounts a WHERE a.name_hash = $1`, t.s.keys.nameHash(username)))
+	var password, otp []byte
+	a, err := t.scanAccountAnd(t.row(`SELECT `+accountColumns+`, `+secretColumns+` FROM accounts a WHERE a.name_hash = $1`,
+		t.s.keys.nameHash(username)), &password, &otp)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
-	return a, err
+	if err != nil {
+		return nil, err
+	}
+	return a, t.sealed(a.openSecrets(password, otp), "account", a.id)
 }
 
 func (a *account) credentials() Credentials {
-	return Credentials{Account: a.id, Hash: a.password, patient: a.role == PatientRole}
+	return Credentials{Account: a.id, Hash: a.secrets.password, patient: a.role == PatientRole}
 }
 
 // attemptAs counts an attempt by the way that it comes in: from a device that
@@ -150,6 +155,9 @@ func (s *Store) OwnCredentials(ctx context.Context, a Actor, action Action, id s
 		c = Credentials{}
 		own, err := t.reachOwn(action, id)
 		if err != nil || own.id != t.who.id {
+			return err
+		}
+		if err := t.readSecrets(own); err != nil {
 			return err
 		}
 		made, err := t.reserve(t.ownLimit(own.id), own.id)
@@ -217,10 +225,13 @@ func (s *Store) SignIn(ctx context.Context, a Actor, c Credentials, in SignInInp
 			return ErrCredentials
 		}
 		own, err := t.account(c.Account)
+		if err == nil {
+			err = t.readSecrets(own)
+		}
 		if err != nil {
 			return err
 		}
-		if !own.active || own.deletedAt != "" || own.password != c.Hash {
+		if !own.active || own.deletedAt != "" || own.secrets.password != c.Hash {
 			return ErrCredentials
 		}
 		t.entry.actor, t.entry.role = own.id, own.role
@@ -255,7 +266,7 @@ func (t *tx) secondFactor(own *account, made attempt, in SignInInput) (refused, 
 // signIn opens a session for an account whose proofs were right.
 func (t *tx) signIn(a Actor, own *account, c Credentials, in SignInInput) (Grant, error) {
 	if in.NewHash != "" {
-		own.password = in.NewHash
+		own.secrets.password = in.NewHash
 		if err := t.updateAccount(own); err != nil {
 			return Grant{}, err
 		}
