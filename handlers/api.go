@@ -53,12 +53,12 @@ func New(o Options) (http.Handler, error) {
 		return nil, err
 	}
 	a.schema = sync.OnceValue(func() []byte { return Schema(o.PasswordMinLength) })
-	methods := make(map[string]map[string]route)
+	methods := make(map[string]map[string]*route)
 	for _, r := range routes {
 		if methods[r.path] == nil {
-			methods[r.path] = make(map[string]route)
+			methods[r.path] = make(map[string]*route)
 		}
-		methods[r.path][r.method] = r
+		methods[r.path][r.method] = &r
 	}
 	for path, byMethod := range methods {
 		a.register(path, byMethod)

@@ -20,6 +20,6 @@ func (a *api) registerConsole() {
 			h.Set("Cross-Origin-Resource-Policy", "same-origin")
 			return answer{status: http.StatusOK, body: file.Body}, nil
 		}
-		a.register(file.Path, map[string]route{"GET": {method: "GET", path: file.Path, access: ignoreToken, handle: show}})
+		a.register(file.Path, map[string]*route{"GET": {method: "GET", path: file.Path, access: ignoreToken, handle: show}})
 	}
 }

@@ -22,7 +22,7 @@ type request struct {
 	*http.Request
 	w       http.ResponseWriter
 	route   string // "GET /api/patients/{id}/"; never the path itself
-	found   route  // in the table
+	found   *route // in the table
 	actor   store.Actor
 	started time.Time
 }
@@ -37,7 +37,8 @@ type answer struct {
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The mux would answer these with a redirect, and "*" with nothing.
-	if clean := path.Clean(r.URL.Path); r.URL.Path != clean && r.URL.Path != clean+"/" || clean == "*" {
+	bare := strings.TrimSuffix(r.URL.Path, "/")
+	if clean := path.Clean(r.URL.Path); r.URL.Path != clean && bare != clean || clean == "*" {
 		a.wrap("", func(*request) (answer, error) { return answer{}, store.ErrNotFound })(w, r)
 		return
 	}
@@ -45,7 +46,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // register binds a path, with and without its trailing slash, to its methods.
-func (a *api) register(path string, methods map[string]route) {
+func (a *api) register(path string, methods map[string]*route) {
 	allow := slices.Sorted(maps.Keys(methods))
 	if _, ok := methods["GET"]; ok {
 		allow = append(allow, "HEAD")
@@ -75,7 +76,7 @@ func (a *api) register(path string, methods map[string]route) {
 	a.mux.HandleFunc(bare+"/{$}", h)
 }
 
-func (a *api) dispatch(r *request, found route) (answer, error) {
+func (a *api) dispatch(r *request, found *route) (answer, error) {
 	if found.access != ignoreToken {
 		if err := a.authenticate(r, found.access); err != nil {
 			return answer{}, err
