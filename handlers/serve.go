@@ -173,14 +173,23 @@ func headerSize(r *http.Request) int {
 	return size
 }
 
+// Values of headers that all answers share. Nobody changes them or appends to them.
+var (
+	nosniff     = []string{"nosniff"}
+	sameOrigin  = []string{"same-origin"}
+	byOrigin    = []string{"Origin"}
+	noStore     = []string{"no-store"}
+	contentJSON = []string{"application/json"}
+)
+
 func (a *api) commonHeaders(r *request) {
 	h := r.w.Header()
 	h.Set("X-Request-Id", r.actor.Request)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Vary", "Origin")
+	h["X-Content-Type-Options"] = nosniff
+	h["Referrer-Policy"] = sameOrigin
+	h["Vary"] = byOrigin
 	if r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/") {
-		h.Set("Cache-Control", "no-store")
+		h["Cache-Control"] = noStore
 	}
 	a.allowOrigin(r)
 }
@@ -236,8 +245,8 @@ func (a *api) hold(body []byte) int64 {
 func (a *api) write(r *request, status int, body []byte) {
 	if body != nil {
 		h := r.w.Header()
-		if h.Get("Content-Type") == "" {
-			h.Set("Content-Type", "application/json")
+		if h["Content-Type"] == nil {
+			h["Content-Type"] = contentJSON
 		}
 		h.Set("Content-Length", strconv.Itoa(len(body)))
 	}
