@@ -112,9 +112,21 @@ func (a *api) wrap(path string, f func(*request) (answer, error)) http.HandlerFu
 			status, body = a.failure(r, errUnread)
 		}
 		a.write(r, status, body)
-		a.Log.LogAttrs(hr.Context(), slog.LevelInfo, "request", slog.String("route", r.route), slog.Int("status", status),
-			slog.Duration("duration", time.Since(r.started)), slog.String("actor", r.actor.Account), slog.String("request", r.actor.Request))
+		a.logRequest(r, status)
 	}
+}
+
+// logRequest writes the request's line. Unlike a call of the logger's, it does not
+// look for the line of code that it is called from.
+func (a *api) logRequest(r *request, status int) {
+	log, now := a.Log.Handler(), time.Now()
+	if !log.Enabled(r.Context(), slog.LevelInfo) {
+		return
+	}
+	line := slog.NewRecord(now, slog.LevelInfo, "request", 0)
+	line.AddAttrs(slog.String("route", r.route), slog.Int("status", status),
+		slog.Duration("duration", now.Sub(r.started)), slog.String("actor", r.actor.Account), slog.String("request", r.actor.Request))
+	_ = log.Handle(r.Context(), line)
 }
 
 // methodName is the method as the log may have it: anything but the usual ones
