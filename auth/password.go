@@ -6,7 +6,6 @@ import (
 	"crypto/subtle"
 	"errors"
 	"runtime"
-	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -26,7 +25,6 @@ var (
 type Hasher struct {
 	slots  chan struct{} // one for each hash that runs
 	places chan struct{} // one for each caller that hashes or waits
-	done   atomic.Int64  // hashes, see collect
 }
 
 // NewHasher returns a Hasher that runs at most slots hashes at once (at least
@@ -49,7 +47,6 @@ func (h *Hasher) Hash(ctx context.Context, password string) (phc string, err err
 	p := today()
 	rand.Read(p.salt) // never fails
 	p.sum = p.derive(password)
-	h.collect()
 	return p.String(), nil
 }
 
@@ -84,7 +81,6 @@ func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (
 		p = today()
 	}
 	ok = subtle.ConstantTimeCompare(p.derive(password), p.sum) == 1
-	h.collect()
 	switch {
 	case phc == "":
 		return false, false, nil
@@ -94,18 +90,14 @@ func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (
 	return ok, ok && p.isWeak(), nil
 }
 
-// derive computes the sum of password under the parameters and salt of p.
+// derive computes the sum of password under the parameters and salt of p, and
+// frees the memory that this took before the slot is given away. Left to itself,
+// the collector lets as much of it pile up as the hashes hold that run, or more,
+// and as much of anything else when they are over.
 func (p hashed) derive(password string) []byte {
-	return argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum)))
-}
-
-// collect frees the memory of hashes that are over, after every other one and
-// before its slot is given away. Left to itself, the collector lets as much of it
-// pile up as the hashes hold that run.
-func (h *Hasher) collect() {
-	if h.done.Add(1)%2 == 0 {
-		runtime.GC()
-	}
+	sum := argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum)))
+	runtime.GC()
+	return sum
 }
 
 // wait takes a slot, which release gives back.
