@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,6 +34,7 @@ func serve(p *program, args []string) error {
 		return err
 	}
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may go away
+	p.collectSeldom()
 	if parseEnvironment(p.environ).set("AWS_LAMBDA_RUNTIME_API") {
 		return p.serveLambda()
 	}
@@ -69,6 +71,16 @@ func serve(p *program, args []string) error {
 	defer workers.Wait()
 	defer stop()
 	return p.serveUntilDone(server, listener)
+}
+
+// collectSeldom lets four times what is in use fill the memory before the
+// collector runs, unless GOGC says otherwise. A few MiB are in use: with the
+// usual twice it runs some 50 times a second under load, which costs a fifteenth
+// of all time and saves 10 MiB. What hashes took is freed by package auth.
+func (p *program) collectSeldom() {
+	if !parseEnvironment(p.environ).set("GOGC") {
+		debug.SetGCPercent(300)
+	}
 }
 
 func (p *program) serveUntilDone(server *http.Server, listener net.Listener) error {
