@@ -63,7 +63,7 @@ type UserInput struct {
 // makeAccount makes an account out of what every role has. The caller fills in
 // the rest and inserts it.
 func (t *tx) makeAccount(role Role, in *UserInput) (*account, error) {
-	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, createdAt: t.at(), rawKey: t.s.randomKey(), secrets: &secrets{password: in.PasswordHash}}
+	a := &account{id: t.s.NewID(), standing: standing{role: role, active: true}, version: 1, rawKey: t.s.randomKey(), secrets: &secrets{password: in.PasswordHash}}
 	a.user = User{value(in.Username), value(in.Email), value(in.FirstName), value(in.LastName)}
 	var err error
 	a.key, err = newSealer(a.rawKey)
@@ -162,7 +162,10 @@ func (t *tx) setActive(a *account, active bool) error {
 	if err := t.keepStaff(a); err != nil {
 		return err
 	}
-	a.devicesSince = t.at()
+	if err := t.readSecrets(a); err != nil {
+		return err
+	}
+	a.secrets.devicesSince = t.at()
 	if err := t.voidTokens(a.id); err != nil {
 		return err
 	}

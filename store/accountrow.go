@@ -13,15 +13,13 @@ type account struct {
 	version   int
 	paired    int
 	renamed   int
-	createdAt Instant
 	deletedAt Instant
 
-	key          sealer
-	rawKey       []byte   // only while the account is new, see isNew
-	secrets      *secrets // nil until they are needed, see readSecrets
-	user         User
-	devicesSince Instant // proofs of devices from before do not count
-	formerEmail  string  // the address that this very action changes
+	key         sealer
+	rawKey      []byte   // only while the account is new, see isNew
+	secrets     *secrets // nil until they are needed, see readSecrets
+	user        User
+	formerEmail string // the address that this very action changes
 	// Of a patient.
 	dateOfBirth, phone, address string
 	// Of a doctor.
@@ -32,6 +30,8 @@ type account struct {
 type secrets struct {
 	password string // the PHC string; "" until an invitation is accepted
 	otp      string // the second factor's secret, 20 bytes; "" when there is none
+
+	devicesSince Instant // proofs of devices from before do not count
 }
 
 // isNew tells whether the account was made by this very action.
@@ -48,9 +48,9 @@ type standing struct {
 }
 
 const accountColumns = `a.id, a.role, a.active, a.verified, a.otp_on, a.version, a.paired, a.renamed,
-	a.created_at, COALESCE(a.deleted_at, ''), a.devices_since, a.data_key_id, a.wrapped_key, a.profile`
+	COALESCE(a.deleted_at, ''), a.data_key_id, a.wrapped_key, a.profile`
 
-const secretColumns = `a.password, a.otp`
+const secretColumns = `a.password, a.otp, a.devices_since`
 
 func (t *tx) scanAccount(row rowScanner) (*account, error) { return t.scanAccountAnd(row) }
 
@@ -60,8 +60,8 @@ func (t *tx) scanAccountAnd(row rowScanner, more ...any) (*account, error) {
 	a := new(account)
 	var dataKey string
 	var wrapped, profile []byte
-	err := row.Scan(append([]any{&a.id, &a.role, &a.active, &a.verified, &a.otpOn, &a.version, &a.paired, &a.renamed,
-		&a.createdAt, &a.deletedAt, &a.devicesSince, &dataKey, &wrapped, &profile}, more...)...)
+	err := row.Scan(append([]any{&a.id, (*string)(&a.role), &a.active, &a.verified, &a.otpOn, &a.version, &a.paired, &a.renamed,
+		(*string)(&a.deletedAt), &dataKey, &wrapped, &profile}, more...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -121,27 +121,35 @@ func (t *tx) readSecrets(a *account) error {
 	if a.secrets != nil {
 		return nil
 	}
-	var password, otp []byte
-	err := t.row(`SELECT `+secretColumns+` FROM accounts a WHERE a.id = $1`, a.id).Scan(&password, &otp)
+	var sealed sealedSecrets
+	err := t.row(`SELECT `+secretColumns+` FROM accounts a WHERE a.id = $1`, a.id).Scan(sealed.into()...)
 	if err != nil {
 		return err
 	}
-	return t.sealed(a.openSecrets(password, otp), "account", a.id)
+	return t.sealed(a.openSecrets(sealed), "account", a.id)
 }
 
-func (a *account) openSecrets(password, otp []byte) error {
-	p, err := a.key.open(place("accounts.password", a.id, a.version), password, 1)
+// sealedSecrets are the columns.
+type sealedSecrets struct {
+	password, otp []byte
+	devicesSince  Instant
+}
+
+func (s *sealedSecrets) into() []any { return []any{&s.password, &s.otp, (*string)(&s.devicesSince)} }
+
+func (a *account) openSecrets(s sealedSecrets) error {
+	p, err := a.key.open(place("accounts.password", a.id, a.version), s.password, 1)
 	if err != nil {
 		return err
 	}
-	a.secrets = &secrets{password: p[0]}
-	if otp == nil {
+	a.secrets = &secrets{password: p[0], devicesSince: s.devicesSince}
+	if s.otp == nil {
 		if a.otpOn {
 			return errSealed // the secret was taken out
 		}
 		return nil
 	}
-	o, err := a.key.open(place("accounts.otp", a.id, a.version), otp, 1)
+	o, err := a.key.open(place("accounts.otp", a.id, a.version), s.otp, 1)
 	if err != nil {
 		return err
 	}
@@ -215,7 +223,7 @@ func (t *tx) insertAccount(a *account) error {
 			active, verified, version, paired, renamed, created_at, updated_at, email_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13)`,
 		a.id, a.role, t.s.keys.nameHashOf(a), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
-		flag(a.active), flag(a.verified), a.version, a.createdAt, a.createdAt, orNull(t.s.keys.emailHash(a.user.Email)))
+		flag(a.active), flag(a.verified), a.version, t.at(), t.at(), orNull(t.s.keys.emailHash(a.user.Email)))
 	t.entry.object, t.entry.version = a.id, a.version
 	if err != nil {
 		return err
@@ -242,7 +250,7 @@ func (t *tx) updateAccount(a *account) error {
 	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
 			renamed = $6, updated_at = $7, otp_on = $8, otp = $9, email_hash = $10, devices_since = $11 WHERE id = $12`,
 		a.sealedProfile(), a.sealedPassword(), flag(a.active), flag(a.verified), a.version, a.renamed, t.at(),
-		flag(a.otpOn), orNull(a.sealedOTP()), orNull(t.s.keys.emailHash(a.user.Email)), a.devicesSince, a.id)
+		flag(a.otpOn), orNull(a.sealedOTP()), orNull(t.s.keys.emailHash(a.user.Email)), a.secrets.devicesSince, a.id)
 	t.entry.version = a.version
 	if err != nil || a.formerEmail == "" {
 		return err

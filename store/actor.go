@@ -126,7 +126,7 @@ func (t *tx) admit(a Actor) (caller, error) {
 	var ended, expires, renewed Instant
 	own, err := t.scanAccountAnd(t.row(`SELECT `+accountColumns+`, COALESCE(s.ended_at, ''), s.expires_at, s.refresh_issued_at
 		FROM sessions s JOIN accounts a ON a.id = s.account_id
-		WHERE s.id = $1 AND s.account_id = $2`, a.Session, a.Account), &ended, &expires, &renewed)
+		WHERE s.id = $1 AND s.account_id = $2`, a.Session, a.Account), (*string)(&ended), (*string)(&expires), (*string)(&renewed))
 	if errors.Is(err, sql.ErrNoRows) {
 		return who, ErrSession
 	}

@@ -103,8 +103,8 @@ func (t *tx) append(e entry) error {
 	_, err := t.conn.exec(`INSERT INTO audit (lane, seq, at, actor, role, session, action, object, version,
 			patient, patients, fields, outcome, address, request, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		t.head.lane, seq, e.at, e.actor, e.role, e.session, e.action, e.object, e.version,
-		c[0], c[1], c[2], e.outcome, e.address, e.request, mac)
+		t.head.lane, seq, string(e.at), e.actor, string(e.role), e.session, string(e.action), e.object, e.version,
+		c[0], c[1], c[2], string(e.outcome), e.address, e.request, mac)
 	if err == nil {
 		err = t.indexTrail(seq)
 	}

@@ -25,8 +25,12 @@ func (t *tx) indexTrail(seq int64) error {
 	if seq%t.s.indexEvery != 0 {
 		return nil
 	}
-	rows, err := t.rows(`SELECT a.seq, a.at, a.patient, a.patients FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq
-		WHERE i.lane = $1`, t.head.lane)
+	_, err := t.conn.exec(`INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT a.patient, a.at, a.lane, a.seq `+notIndexed+`
+		AND a.patient <> '' ORDER BY a.patient, a.at, a.seq`, t.head.lane)
+	if err != nil {
+		return err
+	}
+	rows, err := t.rows(`SELECT a.patients, a.at, a.seq `+notIndexed+` AND a.patients <> ''`, t.head.lane)
 	if err != nil {
 		return err
 	}
@@ -41,13 +45,15 @@ func (t *tx) indexTrail(seq int64) error {
 	return err
 }
 
-func scanTouches(row rowScanner) ([]touch, error) {
+const notIndexed = `FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq WHERE i.lane = $1`
+
+// scanTouches scans an entry that touched several patients.
+func scanTouches(row rowScanner) (list []touch, err error) {
 	var e touch
-	var several string
-	err := row.Scan(&e.seq, &e.at, &e.patient, &several)
-	var list []touch
-	for _, patient := range strings.Fields(e.patient + " " + several) {
-		list = append(list, touch{patient, e.at, e.seq})
+	var patients string
+	err = row.Scan(&patients, &e.at, &e.seq)
+	for _, e.patient = range strings.Fields(patients) {
+		list = append(list, e)
 	}
 	return list, err
 }

@@ -22,7 +22,7 @@ func scanNote(row rowScanner) (*note, error) { return scanNoteAnd(row) }
 // scanNoteAnd scans a row that has more columns behind the note's.
 func scanNoteAnd(row rowScanner, more ...any) (*note, error) {
 	n := new(note)
-	err := row.Scan(append([]any{&n.ID, &n.Record, &n.patient, &n.Doctor, &n.content, &n.version, &n.Date, &n.Updated, &n.deleted}, more...)...)
+	err := row.Scan(append([]any{&n.ID, &n.Record, &n.patient, &n.Doctor, &n.content, &n.version, (*string)(&n.Date), (*string)(&n.Updated), (*string)(&n.deleted)}, more...)...)
 	return n, err
 }
 

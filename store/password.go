@@ -52,7 +52,7 @@ func (t *tx) setPassword(own *account, hash string) error {
 	if err := t.readSecrets(own); err != nil {
 		return err
 	}
-	own.secrets.password, own.devicesSince = hash, t.at()
+	own.secrets.password, own.secrets.devicesSince = hash, t.at()
 	t.entry.fields = append(t.entry.fields, "password")
 	if err := t.updateAccount(own); err != nil {
 		return err

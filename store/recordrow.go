@@ -21,8 +21,8 @@ func scanRecord(row rowScanner) (*record, error) { return scanRecordAnd(row) }
 // scanRecordAnd scans a row that has more columns behind the record's.
 func scanRecordAnd(row rowScanner, more ...any) (*record, error) {
 	r := &record{Record: Record{Notes: []Note{}}}
-	err := row.Scan(append([]any{&r.ID, &r.Patient, &r.Author.ID, &r.Date, &r.content, &r.version, &r.noted,
-		&r.Created, &r.Updated, &r.deleted}, more...)...)
+	err := row.Scan(append([]any{&r.ID, &r.Patient, &r.Author.ID, (*string)(&r.Date), &r.content, &r.version, &r.noted,
+		(*string)(&r.Created), (*string)(&r.Updated), (*string)(&r.deleted)}, more...)...)
 	return r, err
 }
 

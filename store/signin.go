@@ -77,16 +77,16 @@ func (s *Store) MayTry(ctx context.Context, a Actor, username string, d Device) 
 // accountNamed returns the account with that user name, deleted or not, or nil
 // when nobody has it.
 func (t *tx) accountNamed(username string) (*account, error) {
-	var password, otp []byte
+	var sealed sealedSecrets
 	a, err := t.scanAccountAnd(t.row(`SELECT `+accountColumns+`, `+secretColumns+` FROM accounts a WHERE a.name_hash = $1`,
-		t.s.keys.nameHash(username)), &password, &otp)
+		t.s.keys.nameHash(username)), sealed.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return a, t.sealed(a.openSecrets(password, otp), "account", a.id)
+	return a, t.sealed(a.openSecrets(sealed), "account", a.id)
 }
 
 func (a *account) credentials() Credentials {
@@ -136,7 +136,7 @@ func (t *tx) nameLimit(username string) string {
 // then, and its owner was not shut out since. Proofs tell whole seconds: one of
 // the second in which that happened is void too.
 func (a *account) knows(d Device) bool {
-	return a.deletedAt == "" && d.Account == a.id && isID(d.ID) && InstantOf(d.Issued) >= a.devicesSince
+	return a.deletedAt == "" && d.Account == a.id && isID(d.ID) && InstantOf(d.Issued) >= a.secrets.devicesSince
 }
 
 // ownLimit is what an owner's attempts to prove itself within a session count
