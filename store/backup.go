@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -148,7 +149,9 @@ func (s *Store) copyInto(ctx context.Context, file string) (Manifest, error) {
 	if err != nil {
 		return m, err
 	}
-	t := &tx{conn: &conn{dialect: &sqlite, ctx: ctx, c: to, stmts: make(map[string]*sql.Stmt)}, s: s, now: s.now()}
+	c := &conn{dialect: &sqlite, ctx: ctx, c: to, stmts: make(map[string]driver.Stmt)}
+	defer c.closeStatements()
+	t := &tx{conn: c, s: s, now: s.now()}
 	return m, t.describe(&m)
 }
 

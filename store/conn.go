@@ -15,7 +15,7 @@ type conn struct {
 	*dialect
 	ctx   context.Context
 	c     *sql.Conn
-	stmts map[string]*sql.Stmt
+	stmts map[string]driver.Stmt
 }
 
 func newConn(ctx context.Context, db *sql.DB, d *dialect) (*conn, error) {
@@ -23,13 +23,11 @@ func newConn(ctx context.Context, db *sql.DB, d *dialect) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{dialect: d, ctx: ctx, c: c, stmts: make(map[string]*sql.Stmt)}, nil
+	return &conn{dialect: d, ctx: ctx, c: c, stmts: make(map[string]driver.Stmt)}, nil
 }
 
 func (c *conn) close() {
-	for _, s := range c.stmts {
-		s.Close()
-	}
+	c.closeStatements()
 	c.c.Close()
 }
 
@@ -51,58 +49,32 @@ func (c *conn) discard() {
 	c.c.Raw(func(any) error { return driver.ErrBadConn })
 }
 
-func (c *conn) statement(query string) (*sql.Stmt, error) {
-	if s, ok := c.stmts[query]; ok {
-		return s, nil
-	}
-	s, err := c.c.PrepareContext(c.ctx, query)
-	if err == nil {
-		c.stmts[query] = s
-	}
-	return s, err
-}
-
 // exec returns how many rows were changed.
 func (c *conn) exec(query string, args ...any) (int64, error) {
-	result, err := c.run(query, args)
+	if c.prepared {
+		return c.execute(query, args)
+	}
+	result, err := c.c.ExecContext(c.ctx, query, storable(args)...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
-func (c *conn) run(query string, args []any) (sql.Result, error) {
-	if !c.prepared {
-		return c.c.ExecContext(c.ctx, query, storable(args)...)
+func (c *conn) rows(query string, args ...any) (rowScanners, error) {
+	if c.prepared {
+		return c.query(query, args)
 	}
-	s, err := c.statement(query)
-	if err != nil {
-		return nil, err
-	}
-	return s.ExecContext(c.ctx, args...)
-}
-
-func (c *conn) rows(query string, args ...any) (*sql.Rows, error) {
-	if !c.prepared {
-		return c.c.QueryContext(c.ctx, query, storable(args)...)
-	}
-	s, err := c.statement(query)
-	if err != nil {
-		return nil, err
-	}
-	return s.QueryContext(c.ctx, args...)
+	return c.c.QueryContext(c.ctx, query, storable(args)...)
 }
 
 // row is the first row of a query; its Scan reports every error.
 func (c *conn) row(query string, args ...any) rowScanner {
-	if !c.prepared {
-		return c.c.QueryRowContext(c.ctx, query, storable(args)...)
+	if c.prepared {
+		rows, err := c.query(query, args)
+		return oneRow{rows, err}
 	}
-	s, err := c.statement(query)
-	if err != nil {
-		return failedRow{err}
-	}
-	return s.QueryRowContext(c.ctx, args...)
+	return c.c.QueryRowContext(c.ctx, query, storable(args)...)
 }
 
 // script runs statements that take no arguments and are run once.
@@ -111,16 +83,20 @@ func (c *conn) script(text string) error {
 	return err
 }
 
-// rowScanner is a row of a result, be it *sql.Row or *sql.Rows.
+// rowScanner is a row of a result.
 type rowScanner interface{ Scan(...any) error }
 
-type failedRow struct{ err error }
-
-func (r failedRow) Scan(...any) error { return r.err }
+// rowScanners are the rows of a result, be it *sql.Rows or *driverRows.
+type rowScanners interface {
+	rowScanner
+	Next() bool
+	Err() error
+	Close() error
+}
 
 // collect scans all rows and closes them. Without rows it returns an empty,
 // not a nil, slice.
-func collect[T any](rows *sql.Rows, scan func(rowScanner) (T, error)) ([]T, error) {
+func collect[T any](rows rowScanners, scan func(rowScanner) (T, error)) ([]T, error) {
 	defer rows.Close()
 	items := []T{}
 	for rows.Next() {

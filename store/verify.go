@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"database/sql"
 	"fmt"
 	"hash"
 	"maps"
@@ -180,7 +179,7 @@ func (v *verifier) reached(end head) error {
 
 // step checks one entry against the one before in its lane; behind it are the
 // rest.
-func (v *verifier) step(l *link, behind *sql.Rows) error {
+func (v *verifier) step(l *link, behind rowScanners) error {
 	expected := v.last.seq + 1
 	switch {
 	case l.seq < expected:
@@ -218,7 +217,7 @@ func (v *verifier) pass(l *link) error {
 
 // diagnose tells how the trail was bent at an entry that does not hold: it
 // looks behind it for the one that belongs in its place.
-func (v *verifier) diagnose(l *link, behind *sql.Rows) (string, error) {
+func (v *verifier) diagnose(l *link, behind rowScanners) (string, error) {
 	var next *link
 	chained, previous := false, l
 	for behind.Next() {
@@ -257,7 +256,7 @@ const renumberedMost = 100_000
 
 // displaced tells why the entry that belongs in the place of l stands further
 // behind.
-func (v *verifier) displaced(l, proper *link, behind *sql.Rows) (string, error) {
+func (v *verifier) displaced(l, proper *link, behind rowScanners) (string, error) {
 	reordered := l.follows(v.key, proper.mac, l.seq+1)
 	if !reordered && behind.Next() {
 		after, err := scanLink(behind)
