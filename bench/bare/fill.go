@@ -21,33 +21,28 @@ const (
 	perDoctor  = 40
 )
 
-func patientID(n int) string { return fmt.Sprintf("00000000-0000-7000-8000-%012x", n) }
 func doctorOf(patient string) string {
 	var n int
 	fmt.Sscanf(patient[24:], "%x", &n)
 	return fmt.Sprintf("00000000-0000-7000-9000-%012x", n/perDoctor)
 }
-func recordID(n int) string { return fmt.Sprintf("00000000-0000-7000-a000-%012x", n) }
 
 // fill makes the tables and their rows in a database that has none.
-func (s *server) fill(records int) error {
+func (s *server) fill(w *writer, records int) {
 	var n int
-	if err := s.db.QueryRow("SELECT COUNT(*) FROM sqlite_master").Scan(&n); err != nil || n > 0 {
-		return err
+	must(w.stmt("SELECT COUNT(*) FROM sqlite_master").QueryRowContext(background).Scan(&n))
+	if n > 0 {
+		return
 	}
-	tx, err := s.db.Begin()
-	must(err)
-	_, err = tx.Exec(schema)
-	must(err)
-	insert, err := tx.Prepare(insertRecord)
+	_, err := w.conn.ExecContext(background, "BEGIN IMMEDIATE;"+schema)
 	must(err)
 	begin := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	text := strings.Repeat("Blood pressure 128 over 82, pulse regular. ", 10)
 	for i := range records {
-		patient, id, at := patientID(i/perPatient), recordID(i), instant(begin.Add(time.Duration(i)*time.Minute))
+		id, at := fmt.Sprintf("00000000-0000-7000-a000-%012x", i), instant(begin.Add(time.Duration(i)*time.Minute))
+		patient := fmt.Sprintf("00000000-0000-7000-8000-%012x", i/perPatient)
 		sealed := s.records.Seal(nil, nil, fmt.Appendf(nil, "Check-up %09d\n%s", i, text), []byte(id))
-		_, err := insert.Exec(id, patient, doctorOf(patient), at, sealed, at)
-		must(err)
+		must(w.exec(insertRecord, id, patient, doctorOf(patient), at, sealed, at))
 	}
-	return tx.Commit()
+	must(w.exec("COMMIT"))
 }

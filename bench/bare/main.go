@@ -34,7 +34,6 @@ import (
 )
 
 func main() {
-	log.SetFlags(0)
 	file := flag.String("db", "bare.db", "`file` of the database; made when it is not there")
 	listen := flag.String("listen", "127.0.0.1:0", "`address`")
 	records := flag.Int("records", 10_000, "how many records a new database has")
@@ -55,8 +54,7 @@ func main() {
 
 // server is all that there is: keys, the one connection and its queue.
 type server struct {
-	db       *sql.DB
-	jobs     chan *job
+	jobs     chan job
 	records  cipher.AEAD
 	tokenKey []byte
 	trailKey []byte
@@ -66,8 +64,7 @@ type server struct {
 
 type job struct {
 	work func(*writer) error
-	err  error
-	done chan struct{}
+	done chan error // holds one
 }
 
 // writer is the one connection, its statements, and the trail's head.
@@ -80,22 +77,21 @@ type writer struct {
 
 var background = context.Background()
 
-const settings = "?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_txlock=immediate&_busy_timeout=5000"
-
 func open(file string, records int) *server {
 	key := func(what string) []byte { sum := sha256.Sum256([]byte(what)); return sum[:] }
 	block, err := aes.NewCipher(key("records"))
 	must(err)
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	must(err)
-	s := &server{jobs: make(chan *job, 1024), records: aead, tokenKey: key("tokens"), trailKey: key("trail")}
-	s.hash = derive("a password of some length")
-	s.db, err = sql.Open("sqlite3", "file:"+file+settings)
+	hash := derive("a password of some length")
+	s := &server{jobs: make(chan job, 1024), records: aead, tokenKey: key("tokens"), trailKey: key("trail"), hash: hash}
+	db, err := sql.Open("sqlite3", "file:"+file+"?_journal_mode=WAL&_synchronous=FULL&_foreign_keys=on&_busy_timeout=5000")
 	must(err)
-	must(s.fill(records))
-	conn, err := s.db.Conn(background)
+	conn, err := db.Conn(background)
 	must(err)
-	go s.run(&writer{stmts: make(map[string]*sql.Stmt), conn: conn})
+	w := &writer{stmts: make(map[string]*sql.Stmt), conn: conn}
+	s.fill(w, records)
+	go s.run(w)
 	return s
 }
 
@@ -105,26 +101,20 @@ func derive(password string) []byte {
 
 // run commits what waits, and answers it then.
 func (s *server) run(w *writer) {
-	row := w.conn.QueryRowContext(background, "SELECT seq, mac FROM audit ORDER BY seq DESC LIMIT 1")
-	if err := row.Scan(&w.seq, &w.mac); !errors.Is(err, sql.ErrNoRows) {
-		must(err)
-	}
+	head := w.stmt("SELECT seq, mac FROM audit UNION ALL SELECT 0, x'' ORDER BY seq DESC LIMIT 1")
+	must(head.QueryRowContext(background).Scan(&w.seq, &w.mac))
 	for first := range s.jobs {
-		batch := []*job{first}
+		batch, errs := []job{first}, []error(nil)
 		must(w.exec("BEGIN IMMEDIATE"))
 		for i := 0; i < len(batch); i++ {
-			batch[i].err = batch[i].work(w)
-			if len(batch) < 128 {
-				select {
-				case j := <-s.jobs:
-					batch = append(batch, j)
-				default:
-				}
+			errs = append(errs, batch[i].work(w))
+			if len(s.jobs) > 0 && len(batch) < 128 { // nobody else takes one
+				batch = append(batch, <-s.jobs)
 			}
 		}
 		must(w.exec("COMMIT"))
-		for _, j := range batch {
-			close(j.done)
+		for i, j := range batch {
+			j.done <- errs[i]
 		}
 	}
 }
@@ -136,21 +126,18 @@ func must(err error) {
 }
 
 func (s *server) do(work func(*writer) error) error {
-	j := &job{work: work, done: make(chan struct{})}
+	j := job{work, make(chan error, 1)}
 	s.jobs <- j
-	<-j.done
-	return j.err
+	return <-j.done
 }
 
 func (w *writer) stmt(query string) *sql.Stmt {
-	st, ok := w.stmts[query]
-	if !ok {
-		var err error
-		st, err = w.conn.PrepareContext(background, query)
+	if w.stmts[query] == nil {
+		st, err := w.conn.PrepareContext(background, query)
 		must(err)
 		w.stmts[query] = st
 	}
-	return st
+	return w.stmts[query]
 }
 
 func (w *writer) exec(query string, args ...any) error {
@@ -167,8 +154,7 @@ func (s *server) trace(w *writer, user, action, object string) error {
 	m := hmac.New(sha256.New, s.trailKey)
 	fmt.Fprintf(m, "%x\n%d\n%s\n%s\n%s\n%s", w.mac, w.seq+1, at, user, action, object)
 	w.seq, w.mac = w.seq+1, m.Sum(nil)
-	return w.exec("INSERT INTO audit (seq, at, actor, action, object, mac) VALUES ($1, $2, $3, $4, $5, $6)",
-		w.seq, at, user, action, object, w.mac)
+	return w.exec("INSERT INTO audit VALUES ($1, $2, $3, $4, $5, $6)", w.seq, at, user, action, object, w.mac)
 }
 
 func now() string { return instant(time.Now()) }
@@ -187,26 +173,24 @@ const header = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" // {"alg":"HS256","typ":"J
 
 func (s *server) sign(c claims) string {
 	body, _ := json.Marshal(c)
-	text := header + "." + base64.RawURLEncoding.EncodeToString(body)
+	return s.seal(header + "." + base64.RawURLEncoding.EncodeToString(body))
+}
+
+// seal makes a token of its first two parts.
+func (s *server) seal(text string) string {
 	m := hmac.New(sha256.New, s.tokenKey)
 	m.Write([]byte(text))
 	return text + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil))
 }
 
 func (s *server) parse(token string) (c claims, err error) {
-	dot := max(strings.LastIndexByte(token, '.'), 0)
-	text, mac := token[:dot], strings.TrimPrefix(token[dot:], ".")
+	text := token[:max(strings.LastIndexByte(token, '.'), 0)]
 	rest, ok := strings.CutPrefix(text, header+".")
-	sum, err := base64.RawURLEncoding.DecodeString(mac)
-	m := hmac.New(sha256.New, s.tokenKey)
-	m.Write([]byte(text))
-	if !ok || err != nil || !hmac.Equal(sum, m.Sum(nil)) {
+	if !ok || !hmac.Equal([]byte(token), []byte(s.seal(text))) {
 		return c, errors.New("bad token")
 	}
-	body, err := base64.RawURLEncoding.DecodeString(rest)
-	if err == nil {
-		err = json.Unmarshal(body, &c)
-	}
+	body, _ := base64.RawURLEncoding.DecodeString(rest) // whoever signed it can write
+	err = json.Unmarshal(body, &c)
 	if err == nil && c.Expires <= time.Now().Unix() {
 		err = errors.New("expired")
 	}
@@ -261,12 +245,9 @@ func (s *server) scan(row interface{ Scan(...any) error }) (record, error) {
 		return r, err
 	}
 	plain, err := s.records.Open(nil, nil, content, []byte(r.ID))
-	if err != nil {
-		return r, err
-	}
 	r.Title, r.Description, _ = strings.Cut(string(plain), "\n")
 	r.Updated, r.Author = r.Created, author{"patient", r.Patient, "Pat Example"}
-	return r, nil
+	return r, err
 }
 
 func (s *server) get(w http.ResponseWriter, r *http.Request) {
@@ -292,24 +273,19 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) {
 			return err
 		}
 		defer rows.Close()
-		for rows.Next() {
-			found, err := s.scan(rows)
-			if err != nil {
-				return err
-			}
+		for rows.Next() && err == nil {
+			var found record
+			found, err = s.scan(rows)
 			list = append(list, found)
 		}
-		return rows.Err()
+		return errors.Join(err, rows.Err())
 	})
 	answer(w, http.StatusOK, map[string]any{"next": nil, "previous": nil, "results": list}, err)
 }
 
 func (s *server) create(w http.ResponseWriter, r *http.Request) {
 	var in struct{ Title, Description string }
-	if err := json.NewDecoder(r.Body).Decode(&in); err != nil {
-		answer(w, 0, nil, err)
-		return
-	}
+	_ = json.NewDecoder(r.Body).Decode(&in) // nothing is validated
 	made := record{ID: newID(), Title: in.Title, Description: in.Description, Date: now(), Notes: []string{}}
 	sealed := s.records.Seal(nil, nil, []byte(in.Title+"\n"+in.Description), []byte(made.ID))
 	err := s.as(r, "record.create", made.ID, func(q *writer, user string) error {
@@ -330,34 +306,30 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 	case in.Refresh != "":
 		if c, err = s.parse(in.Refresh); err == nil {
-			err = s.renew(&c)
+			old := c.ID
+			c.ID = newID()
+			err = s.keep(c, "session.refresh",
+				"UPDATE sessions SET refresh_id = $1 WHERE id = $2 AND refresh_id = $3 AND ended_at IS NULL", c.ID, c.Session, old)
 		}
 	case !hmac.Equal(derive(in.Password), s.hash):
 		err = errors.New("wrong password")
 	default:
 		c = claims{User: in.Username, Session: newID(), ID: newID()}
-		err = s.do(func(q *writer) error {
-			if err := q.exec(insertSession, c.Session, c.User, instant(time.Now().Add(720*time.Hour)), c.ID); err != nil {
-				return err
-			}
-			return s.trace(q, c.User, "session.open", c.Session)
-		})
+		err = s.keep(c, "session.open", "INSERT INTO sessions VALUES ($1, $2, $3, $4, NULL)",
+			c.Session, c.User, instant(time.Now().Add(720*time.Hour)), c.ID)
 	}
 	access := c
 	access.Expires, c.Expires = time.Now().Add(5*time.Minute).Unix(), time.Now().Add(24*time.Hour).Unix()
 	answer(w, http.StatusOK, map[string]string{"refresh": s.sign(c), "access": s.sign(access)}, err)
 }
 
-const insertSession = "INSERT INTO sessions (id, account_id, expires_at, refresh_id) VALUES ($1, $2, $3, $4)"
-
-func (s *server) renew(c *claims) error {
-	old := c.ID
-	c.ID = newID()
-	return s.do(func(q *writer) error {
-		if err := q.exec("UPDATE sessions SET refresh_id = $1 WHERE id = $2 AND refresh_id = $3 AND ended_at IS NULL", c.ID, c.Session, old); err != nil {
+// keep writes a session's row and its entry.
+func (s *server) keep(c claims, action, query string, args ...any) error {
+	return s.do(func(w *writer) error {
+		if err := w.exec(query, args...); err != nil {
 			return err
 		}
-		return s.trace(q, c.User, "session.refresh", c.Session)
+		return s.trace(w, c.User, action, c.Session)
 	})
 }
 
