@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"healthrecords/auth"
 	"healthrecords/bench/drive"
@@ -22,6 +23,13 @@ const (
 	perPatient = 50
 	perDoctor  = 40
 	password   = "a password of some length"
+)
+
+// What a lively practice has beside them.
+const (
+	perNote  = 5  // every fifth record has a note
+	perChief = 20 // every twentieth patient is treated by this doctor too
+	chief    = "chief"
 )
 
 var recordText = strings.TrimSpace(strings.Repeat("Blood pressure 128 over 82, pulse regular. ", 10))
@@ -40,8 +48,7 @@ func (o *options) databaseURL() string {
 
 // environ is what the service's program is started with.
 func (o *options) environ() []string {
-	return append(os.Environ(), "DATA_DIR="+filepath.Join(o.dir, "service"), "DATABASE_URL="+o.databaseURL(),
-		"LISTEN=127.0.0.1:"+servicePort, "LOG_FORMAT=json")
+	return append(os.Environ(), "DATA_DIR="+filepath.Join(o.dir, "service"), "DATABASE_URL="+o.databaseURL(), "LOG_FORMAT=json")
 }
 
 // fill makes the service's accounts and records, unless it was done before. The
@@ -70,13 +77,13 @@ func fill(ctx context.Context, o *options) error {
 		return err
 	}
 	defer s.Close()
-	if err := fillStore(ctx, s, o.records); err != nil {
+	if err := fillStore(ctx, s, o); err != nil {
 		return err
 	}
 	return os.WriteFile(done, nil, 0o600)
 }
 
-func fillStore(ctx context.Context, s *store.Store, records int) error {
+func fillStore(ctx context.Context, s *store.Store, o *options) error {
 	hash, err := auth.NewHasher(1, 1).Hash(ctx, password)
 	if err != nil {
 		return err
@@ -85,30 +92,82 @@ func fillStore(ctx context.Context, s *store.Store, records int) error {
 	if err != nil {
 		return err
 	}
-	patients := max(records/perPatient, 1)
-	doctors := make([]string, (patients+perDoctor-1)/perDoctor)
-	err = drive.Together(128, len(doctors), func(n int) error {
-		name, first := doctorName(n), "Dora"
-		d, err := s.CreateDoctor(ctx, staff, &store.DoctorInput{User: store.UserInput{Username: &name, FirstName: &first, PasswordHash: hash}})
-		doctors[n] = d.ID
+	f := &filler{s: s, staff: staff, hash: hash, lively: o.lively}
+	patients := max(o.records/perPatient, 1)
+	f.doctors = make([]store.Actor, (patients+perDoctor-1)/perDoctor)
+	if o.lively { // the first, so that the newest doctors, whom lists begin with, are like all others
+		if f.chief, err = f.doctor(ctx, chief, 0); err != nil {
+			return err
+		}
+	}
+	err = drive.Together(128, len(f.doctors), func(n int) (err error) {
+		f.doctors[n], err = f.doctor(ctx, doctorName(n), n)
 		return err
 	})
+	if err == nil {
+		err = drive.Together(128, patients, func(n int) error { return f.patient(ctx, n) })
+	}
 	if err != nil {
 		return err
 	}
-	return drive.Together(128, patients, func(n int) error {
-		name, first, last := patientName(n), "Pat", "Example"
-		treated := []string{doctors[n/perDoctor]}
-		if _, err := s.CreatePatient(ctx, staff, &store.PatientInput{User: store.UserInput{Username: &name, FirstName: &first, LastName: &last, PasswordHash: hash}, Doctors: &treated}); err != nil {
+	return dropMail(ctx, s)
+}
+
+// filler makes the people of a practice and what they write.
+type filler struct {
+	s       *store.Store
+	staff   store.Actor
+	hash    string // of everybody's password
+	doctors []store.Actor
+	chief   store.Actor
+	lively  bool
+}
+
+func (f *filler) doctor(ctx context.Context, name string, n int) (store.Actor, error) {
+	first := "Dora"
+	_, err := f.s.CreateDoctor(ctx, f.staff, &store.DoctorInput{User: store.UserInput{Username: &name, FirstName: &first, PasswordHash: f.hash}})
+	if err != nil {
+		return store.Actor{}, err
+	}
+	return signIn(ctx, f.s, name, n)
+}
+
+// patient makes a patient and its records.
+func (f *filler) patient(ctx context.Context, n int) error {
+	name, first, last := patientName(n), "Pat", "Example"
+	doctor := f.doctors[n/perDoctor]
+	treated := []string{doctor.Account}
+	if f.lively && n%perChief == 0 {
+		treated = append(treated, f.chief.Account)
+	}
+	if _, err := f.s.CreatePatient(ctx, f.staff, &store.PatientInput{User: store.UserInput{Username: &name, FirstName: &first, LastName: &last, PasswordHash: f.hash}, Doctors: &treated}); err != nil {
+		return err
+	}
+	own, err := signIn(ctx, f.s, name, n)
+	for i := 1; i <= perPatient && err == nil; i++ {
+		title := recordTitle(n*perPatient + i - 1)
+		var r store.Record
+		r, err = f.s.CreateRecord(ctx, own, &store.RecordInput{Title: &title, Description: &recordText})
+		if err == nil && f.lively && i%perNote == 0 {
+			_, err = f.s.CreateNote(ctx, doctor, &store.NoteInput{Record: &r.ID, Text: &recordText})
+		}
+	}
+	return err
+}
+
+// dropMail marks what the doctors would be told as sent: it would leave in the
+// midst of what is measured.
+func dropMail(ctx context.Context, s *store.Store) error {
+	for {
+		mails, err := s.ClaimMail(ctx, 1000, time.Hour)
+		if err != nil || len(mails) == 0 {
 			return err
 		}
-		own, err := signIn(ctx, s, name, n)
-		for i := 0; i < perPatient && err == nil; i++ {
-			title := recordTitle(n*perPatient + i)
-			_, err = s.CreateRecord(ctx, own, &store.RecordInput{Title: &title, Description: &recordText})
+		err = drive.Together(128, len(mails), func(i int) error { return s.MailSent(ctx, mails[i].ID) })
+		if err != nil {
+			return err
 		}
-		return err
-	})
+	}
 }
 
 // signIn opens a session for somebody whose password is known to be right.

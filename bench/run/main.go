@@ -1,7 +1,9 @@
-// Run measures the service against bench/bare, which does the same work with
-// nothing else, over the same rows on the same machine: both are driven in
-// turn, round by round, and what is compared is the medians. It prints a table
-// and, with -json, everything it measured; -plot draws that.
+// Run measures the service. By itself it holds it against bench/bare, which
+// does the same work with nothing else, over the same rows on the same machine;
+// a subcommand asks what the size of the practice costs (growth).
+//
+// What is compared is driven in turn, round by round, and its medians are held
+// against each other, so that what the machine does meanwhile hits both.
 //
 // It needs Go and a C compiler, and Linux, whose /proc tells what a process
 // uses.
@@ -9,13 +11,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -29,89 +29,76 @@ type options struct {
 	connections     []int
 	dir, json, plot string
 	database        string
+	lively          bool // with notes, and a doctor who treats many patients
+}
+
+var subcommands = map[string]func(context.Context, []string) error{
+	"growth": growth,
 }
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	o, err := parse()
-	if err == nil && o.plot != "" {
-		err = plotFile(os.Stdout, o.plot)
-	} else if err == nil {
-		err = run(ctx, o)
+	run, args := compare, os.Args[1:]
+	if len(args) > 0 && subcommands[args[0]] != nil {
+		run, args = subcommands[args[0]], args[1:]
 	}
+	err := run(ctx, args)
 	stop()
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "run:", err)
 		os.Exit(1)
 	}
 }
 
-func parse() (*options, error) {
-	o := new(options)
-	var names, counts string
-	flag.IntVar(&o.records, "records", 10_000, "how many records both have")
-	flag.IntVar(&o.rounds, "rounds", 5, "rounds of each measurement")
-	flag.DurationVar(&o.span, "span", 2*time.Second, "how long one round lasts")
-	flag.StringVar(&names, "ops", strings.Join(operationNames(), ","), "`operations`, commas between")
-	flag.StringVar(&counts, "conns", "1,16,64,256", "`numbers` of connections")
-	flag.StringVar(&o.dir, "dir", "", "`folder` for the data, used again when it has them; else a temporary one")
-	flag.StringVar(&o.json, "json", "", "`file` for all figures")
-	flag.StringVar(&o.plot, "plot", "", "draw the figures in this `file` as SVG on standard output, and measure nothing")
-	flag.StringVar(&o.database, "db", "sqlite", "the service's database: sqlite, or the postgres:// `URL` of an empty one")
-	flag.Parse()
-	for name := range strings.SplitSeq(names, ",") {
-		if !slices.Contains(operationNames(), name) {
-			return nil, fmt.Errorf("there is no operation %q", name)
-		}
-		o.operations = append(o.operations, name)
-	}
-	for count := range strings.SplitSeq(counts, ",") {
-		n, err := strconv.Atoi(count)
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("-conns: %q is no number of connections", count)
-		}
-		o.connections = append(o.connections, n)
-	}
-	return o, nil
+func newFlags(name string, o *options) *flag.FlagSet {
+	flags := flag.NewFlagSet(name, flag.ExitOnError)
+	flags.StringVar(&o.dir, "dir", "", "`folder` for the data, used again when it has them; else a temporary one")
+	return flags
 }
 
-func run(ctx context.Context, o *options) error {
-	if o.dir == "" {
-		dir, err := os.MkdirTemp("", "bench")
-		if err != nil {
-			return err
+func roundFlags(flags *flag.FlagSet, o *options, rounds int, span time.Duration) {
+	flags.IntVar(&o.rounds, "rounds", rounds, "rounds of each measurement")
+	flags.DurationVar(&o.span, "span", span, "how long one round lasts")
+}
+
+func parseAll(flags *flag.FlagSet, args []string) error {
+	_ = flags.Parse(args) // it ends the program itself
+	if flags.NArg() > 0 {
+		return fmt.Errorf("there is no %q", flags.Arg(0))
+	}
+	return nil
+}
+
+// numbers reads a list of numbers above nothing.
+func numbers(name, list string) ([]int, error) {
+	var read []int
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-%s: %q is no number above 0", name, text)
 		}
-		defer os.RemoveAll(dir)
-		o.dir = dir
+		read = append(read, n)
 	}
-	service, yardstick, err := start(ctx, o)
-	if err != nil {
-		return err
+	return read, nil
+}
+
+// folder makes a temporary folder where none was given, and returns what
+// removes it.
+func (o *options) folder() (remove func(), err error) {
+	if o.dir != "" {
+		return func() {}, nil
 	}
-	defer service.stop()
-	defer yardstick.stop()
-	report := newReport(o)
-	for _, name := range o.operations {
-		for _, n := range o.connections {
-			m := measurement{Operation: name, Connections: n}
-			for range o.rounds {
-				for _, t := range []*target{service, yardstick} {
-					r, err := t.round(ctx, name, n, o.span)
-					if err != nil {
-						return fmt.Errorf("%s, %d connections, %s: %w", name, n, t.name, err)
-					}
-					*m.of(t.name) = append(*m.of(t.name), r)
-				}
-			}
-			report.add(m)
-		}
+	o.dir, err = os.MkdirTemp("", "bench")
+	return func() { os.RemoveAll(o.dir) }, err
+}
+
+// practice makes a lively practice of that many records in a folder of its own,
+// unless it is there, and the program that serves it.
+func (o *options) practice(ctx context.Context, records int) (*options, error) {
+	own := *o
+	own.dir, own.records, own.database, own.lively = filepath.Join(o.dir, strconv.Itoa(records)), records, "sqlite", true
+	if err := build(ctx, &own, "healthrecords", ""); err != nil {
+		return nil, err
 	}
-	if o.json == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(report, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(o.json, append(text, '\n'), 0o644)
+	return &own, fill(ctx, &own)
 }

@@ -20,7 +20,6 @@ type result struct {
 
 // round drives a target for a while.
 func (t *target) round(ctx context.Context, operation string, connections int, span time.Duration) (result, error) {
-	op := operations[operation]
 	scripts := make([]drive.Script, connections)
 	for i := range scripts {
 		var err error
@@ -28,6 +27,11 @@ func (t *target) round(ctx context.Context, operation string, connections int, s
 			return result{}, err
 		}
 	}
+	return t.measure(ctx, operations[operation], scripts, span)
+}
+
+// measure is a round of these scripts.
+func (t *target) measure(ctx context.Context, op operation, scripts []drive.Script, span time.Duration) (result, error) {
 	cpu, own, begun := drive.CPU(t.command.Process.Pid), ownCPU(), time.Now()
 	took, err := drive.Run(ctx, t.address, op.answered, scripts, span)
 	if err != nil {

@@ -75,6 +75,11 @@ func median(rounds []result, of func(result) float64) float64 {
 	for i, r := range rounds {
 		values[i] = of(r)
 	}
-	slices.Sort(values)
-	return values[len(values)/2]
+	return middle(values)
+}
+
+// middle is the median of some values.
+func middle(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }

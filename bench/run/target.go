@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -37,11 +38,8 @@ type user struct {
 // start builds both programs, makes their data where it is not there, and
 // starts them.
 func start(ctx context.Context, o *options) (service, yardstick *target, err error) {
-	for name, source := range map[string]string{"healthrecords": "healthrecords", "bare": "healthrecords/bench/bare"} {
-		build := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(o.dir, name), source)
-		if text, err := build.CombinedOutput(); err != nil {
-			return nil, nil, fmt.Errorf("go build %s: %w\n%s", source, err, text)
-		}
+	if err := errors.Join(build(ctx, o, "healthrecords", ""), build(ctx, o, "bare", "/bench/bare")); err != nil {
+		return nil, nil, err
 	}
 	if err := fill(ctx, o); err != nil {
 		return nil, nil, fmt.Errorf("the service's data: %w", err)
@@ -56,28 +54,50 @@ func start(ctx context.Context, o *options) (service, yardstick *target, err err
 	return service, yardstick, err
 }
 
-func launchService(o *options) (*target, error) {
-	c := exec.Command(filepath.Join(o.dir, "healthrecords"))
-	c.Env = o.environ()
-	t := &target{name: "service", command: c, address: "127.0.0.1:" + servicePort}
-	if err := c.Start(); err != nil { // its log goes to /dev/null
-		return nil, err
+func build(ctx context.Context, o *options, name, source string) error {
+	c := exec.CommandContext(ctx, "go", "build", "-o", filepath.Join(o.dir, name), "healthrecords"+source)
+	if text, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", name, err, text)
 	}
-	for range 1000 {
-		answer, err := http.Get("http://" + t.address + "/readyz")
-		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusOK {
-				return t, nil
-			}
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.stop()
-	return nil, errors.New("the service is not ready after 10 s")
+	return nil
 }
 
-const servicePort = "18765"
+// launchService starts the service and returns when it is ready.
+func launchService(o *options) (*target, error) {
+	t, err := execService(o)
+	if err == nil {
+		err = t.await("/readyz")
+	}
+	return t, err
+}
+
+// execService starts the service's program at an address where nobody listens.
+func execService(o *options) (*target, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	l.Close()
+	t := &target{name: "service", address: l.Addr().String(), command: exec.Command(filepath.Join(o.dir, "healthrecords"))}
+	t.command.Env = append(o.environ(), "LISTEN="+t.address)
+	return t, t.command.Start() // its log goes to /dev/null
+}
+
+// await asks until the answer is 200, and ends the program when it never is.
+func (t *target) await(path string) error {
+	for begun := time.Now(); time.Since(begun) < 10*time.Second; time.Sleep(time.Millisecond) {
+		answer, err := http.Get("http://" + t.address + path)
+		if err != nil {
+			continue
+		}
+		answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return nil
+		}
+	}
+	t.stop()
+	return errors.New("the service is not ready after 10 s")
+}
 
 func launchYardstick(o *options) (*target, error) {
 	c := exec.Command(filepath.Join(o.dir, "bare"), "-db", filepath.Join(o.dir, "bare.db"), "-records", fmt.Sprint(o.records))
