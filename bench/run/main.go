@@ -1,6 +1,7 @@
 // Run measures the service. By itself it holds it against bench/bare, which
 // does the same work with nothing else, over the same rows on the same machine;
-// a subcommand asks what the size of the practice costs (growth).
+// its subcommands ask what the size of the practice costs (growth), and how soon
+// the service answers (start).
 //
 // What is compared is driven in turn, round by round, and its medians are held
 // against each other, so that what the machine does meanwhile hits both.
@@ -33,7 +34,7 @@ type options struct {
 }
 
 var subcommands = map[string]func(context.Context, []string) error{
-	"growth": growth,
+	"growth": growth, "start": starts,
 }
 
 func main() {
