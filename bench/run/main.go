@@ -1,7 +1,7 @@
 // Run measures the service. By itself it holds it against bench/bare, which
 // does the same work with nothing else, over the same rows on the same machine;
-// its subcommands ask what the size of the practice costs (growth), and how soon
-// the service answers (start).
+// its subcommands ask what the size of the practice costs (growth), how soon the
+// service answers (start), and what signing in costs it and others (busy).
 //
 // What is compared is driven in turn, round by round, and its medians are held
 // against each other, so that what the machine does meanwhile hits both.
@@ -34,7 +34,7 @@ type options struct {
 }
 
 var subcommands = map[string]func(context.Context, []string) error{
-	"growth": growth, "start": starts,
+	"growth": growth, "start": starts, "busy": busy,
 }
 
 func main() {
