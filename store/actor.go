@@ -179,9 +179,14 @@ func (t *tx) tie(patient string) (Tie, error) {
 	return 0, nil
 }
 
-// treats is a column that tells whether the account $1 treats a patient, whose
-// id is the column behind. What it says of the caller is for [tx.tie].
-const treats = `EXISTS (SELECT 1 ` + pairs + ` AND x.doctor_id = $1 AND x.patient_id = `
+// treated is a column that tells whether the caller, $1, treats the patient of
+// the row, whose id is the column given. What it says is for [tx.tie].
+func (t *tx) treated(patient string) string {
+	if t.who.role != DoctorRole {
+		return `$1 = ''`
+	}
+	return `EXISTS (SELECT 1 ` + pairs + ` AND x.doctor_id = $1 AND x.patient_id = ` + patient + `)`
+}
 
 // reach asks the policy about something that was written about a patient.
 func (t *tx) reach(patient, author string) error {

@@ -113,7 +113,7 @@ func (t *tx) noteEver(id string) (*note, error) {
 	if !isID(id) {
 		return nil, ErrNotFound
 	}
-	n, err := scanNoteAnd(t.row(`SELECT `+noteColumns+`, `+treats+`n.patient_id)
+	n, err := scanNoteAnd(t.row(`SELECT `+noteColumns+`, `+t.treated("n.patient_id")+`
 		FROM notes n WHERE n.id = $2`, t.who.id, id), &t.treats)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound

@@ -85,7 +85,7 @@ func (t *tx) recordEver(id string) (*record, error) {
 	if !isID(id) {
 		return nil, ErrNotFound
 	}
-	r, err := scanRecordAnd(t.row(`SELECT `+recordColumns+`, `+treats+`r.patient_id)
+	r, err := scanRecordAnd(t.row(`SELECT `+recordColumns+`, `+t.treated("r.patient_id")+`
 		FROM records r WHERE r.id = $2`, t.who.id, id), &t.treats)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, ErrNotFound
