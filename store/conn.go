@@ -46,6 +46,7 @@ const abortTimeout = 5 * time.Second
 
 // discard makes the pool close the connection.
 func (c *conn) discard() {
+	c.closeStatements()
 	c.c.Raw(func(any) error { return driver.ErrBadConn })
 }
 

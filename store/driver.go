@@ -30,6 +30,7 @@ func (c *conn) closeStatements() {
 		for _, s := range c.stmts {
 			s.Close()
 		}
+		clear(c.stmts)
 		return nil
 	})
 }
