@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -31,6 +32,7 @@ type job struct {
 const (
 	maxWaiting = 1024 // jobs in the queue; beyond it, ErrUnavailable
 	maxBatch   = 128  // jobs in one transaction
+	yields     = 3    // how often others are let through before a batch ends
 )
 
 func startCommitter(s *Store, c *conn) *committer {
@@ -92,12 +94,8 @@ func (m *committer) batch(first *job) {
 			if err := m.runOne(jobs[i], head); err != nil {
 				return err
 			}
-			if len(jobs) < maxBatch {
-				select {
-				case j := <-m.jobs:
-					jobs = append(jobs, j)
-				default:
-				}
+			if j := m.next(len(jobs)); j != nil {
+				jobs = append(jobs, j)
 			}
 		}
 		return nil
@@ -116,6 +114,24 @@ func (m *committer) batch(first *job) {
 	if queued {
 		announce(m.s.mail)
 	}
+}
+
+// next returns a job that waits, or nil when none does or the batch is full. Who is
+// about to ask is let through first: the larger a batch, the less of its fsync and
+// of the pages that it writes falls to each.
+func (m *committer) next(batched int) *job {
+	if batched == maxBatch {
+		return nil
+	}
+	for range yields + 1 {
+		select {
+		case j := <-m.jobs:
+			return j
+		default:
+			runtime.Gosched()
+		}
+	}
+	return nil
 }
 
 func (m *committer) transaction(f func(*head) error) (err error) {
