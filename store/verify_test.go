@@ -245,7 +245,7 @@ func TestVerifyTrailFindsAnEditInAnyColumn(t *testing.T) {
 		"outcome":  `'forbidden'`,
 		"address":  `address || '1'`,
 		"request":  `request || 'x'`,
-		"mac":      `X'00' || SUBSTR(mac, 2)`,
+		"mac":      `SUBSTR(mac, 2) || SUBSTR(mac, 1, 1)`,
 	}
 	for _, at := range []struct {
 		name string
