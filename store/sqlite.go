@@ -54,7 +54,8 @@ func openSQLite(path string, create bool) (*sql.DB, error) {
 		"_busy_timeout":  {"5000"},
 		"_txlock":        {"immediate"},
 		"_secure_delete": {"on"},
-		"_mutex":         {"no"}, // one goroutine at a time uses a connection: database/sql sees to that
+		"_cache_size":    {"-4000"}, // KiB: the upper pages of all indexes and the ends of the trail stay at hand
+		"_mutex":         {"no"},    // one goroutine at a time uses a connection: database/sql sees to that
 	}
 	file := url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: settings.Encode()}
 	return sql.Open("sqlite3", file.String())
