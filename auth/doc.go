@@ -16,7 +16,8 @@
 //     the error is [ErrToken]. A token has one spelling. That its session is
 //     still alive is for the caller to ask.
 //   - [Hasher.Verify] costs one hash whether the account exists or not, and
-//     no more hashes run at once than the [Hasher] was given slots.
+//     no more hashes run at once than the [Hasher] was given slots. Where they
+//     are computed is the caller's choice ([Hasher.ComputeApart]).
 //   - A one-time code is six digits, good for its own step of time and one
 //     either side ([TOTPStep]). That none is used twice is for the caller to
 //     see to, who keeps the last step.

@@ -25,6 +25,20 @@ var (
 type Hasher struct {
 	slots  chan struct{} // one for each hash that runs
 	places chan struct{} // one for each caller that hashes or waits
+	apart  func(Job) (sum []byte, err error)
+}
+
+// A Job is the computation of one hash: the password and argon2id's parameters.
+type Job struct {
+	Password, Salt []byte
+	Passes, Memory uint32 // memory in KiB
+	Lanes          uint8
+	Length         uint32 // of the sum
+}
+
+// Sum computes the hash. It panics without passes or lanes.
+func (j Job) Sum() []byte {
+	return argon2.IDKey(j.Password, j.Salt, j.Passes, j.Memory, j.Lanes, j.Length)
 }
 
 // NewHasher returns a Hasher that runs at most slots hashes at once (at least
@@ -46,7 +60,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (phc string, err err
 	defer release()
 	p := today()
 	rand.Read(p.salt) // never fails
-	p.sum = p.derive(password)
+	p.sum = h.derive(p, password)
 	return p.String(), nil
 }
 
@@ -80,7 +94,7 @@ func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (
 	if malformed != nil {
 		p = today()
 	}
-	ok = subtle.ConstantTimeCompare(p.derive(password), p.sum) == 1
+	ok = subtle.ConstantTimeCompare(h.derive(p, password), p.sum) == 1
 	switch {
 	case phc == "":
 		return false, false, nil
@@ -90,14 +104,23 @@ func (h *Hasher) VerifyAfter(ctx context.Context, password string, load func() (
 	return ok, ok && p.isWeak(), nil
 }
 
-// derive computes the sum of password under the parameters and salt of p, and
-// frees the memory that this took before the slot is given away. Left to itself,
+// ComputeApart has hashes computed by compute, as another process may; only one
+// that fails is computed here. It comes before the first hash.
+func (h *Hasher) ComputeApart(compute func(Job) (sum []byte, err error)) { h.apart = compute }
+
+// derive computes the sum of password under the parameters and salt of p. What it
+// takes in this process is freed before the slot is given away: left to itself,
 // the collector lets as much of it pile up as the hashes hold that run, or more,
 // and as much of anything else when they are over.
-func (p hashed) derive(password string) []byte {
-	sum := argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum)))
-	runtime.GC()
-	return sum
+func (h *Hasher) derive(p hashed, password string) []byte {
+	job := Job{[]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.sum))}
+	if h.apart != nil {
+		if sum, err := h.apart(job); err == nil {
+			return sum
+		}
+	}
+	defer runtime.GC()
+	return job.Sum()
 }
 
 // wait takes a slot, which release gives back.

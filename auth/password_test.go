@@ -382,3 +382,31 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// Hashes come from elsewhere where that is wanted, and from here when it fails.
+func TestComputeApart(t *testing.T) {
+	jobs, failed := 0, error(nil)
+	h := auth.NewHasher(1, 0)
+	h.ComputeApart(func(j auth.Job) ([]byte, error) {
+		jobs++
+		return j.Sum(), failed
+	})
+	phc, err := h.Hash(t.Context(), "password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, failed = range []error{nil, errors.New("it is gone")} {
+		if ok, _, err := h.Verify(t.Context(), phc, "password"); !ok || err != nil {
+			t.Errorf("when apart fails with %v, Verify = %v, %v, want true", failed, ok, err)
+		}
+		if ok, _, err := h.Verify(t.Context(), phc, "passwort"); ok || err != nil {
+			t.Errorf("when apart fails with %v, Verify of another = %v, %v, want false", failed, ok, err)
+		}
+	}
+	if ok, _, err := auth.NewHasher(1, 0).Verify(t.Context(), phc, "password"); !ok || err != nil {
+		t.Errorf("Verify of what was computed apart = %v, %v, want true", ok, err)
+	}
+	if jobs != 5 {
+		t.Errorf("%d hashes were asked for, want 5", jobs)
+	}
+}
