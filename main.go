@@ -71,6 +71,9 @@ func (p *program) run(args []string) int {
 	if len(args) > 0 {
 		name, args = args[0], args[1:]
 	}
+	if name == hashCommand {
+		return p.report(computeHashes(p.in, p.out))
+	}
 	c, ok := commandNamed(name)
 	if !ok {
 		fmt.Fprintf(p.err, "healthrecords: there is no command %q\n\n", name)

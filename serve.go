@@ -118,7 +118,7 @@ func (p *program) handler(s *store.Store) (http.Handler, error) {
 	return handlers.New(handlers.Options{
 		Store:             s,
 		Tokens:            auth.NewTokens(c.SecretKey, c.AccessTokenLifetime, c.RefreshTokenLifetime),
-		Hasher:            hasher(),
+		Hasher:            p.hasher(),
 		CursorKey:         cursorKey[:],
 		AccessLifetime:    c.AccessTokenLifetime,
 		PasswordMinLength: c.PasswordMinLength,
@@ -134,10 +134,15 @@ func (p *program) handler(s *store.Store) (http.Handler, error) {
 // hasher bounds what passwords cost: a hash takes 19 MiB and one core for about
 // 30 ms. Who waits behind 64 others for each core is told to come back. Attempts
 // that hash are counted as failures until they are known to be none, 14 at most
-// from one address, so that no more than 8 hash at once.
-func hasher() *auth.Hasher {
+// from one address, so that no more than 8 hash at once. On AWS Lambda there is
+// nobody else whom a hash could delay.
+func (p *program) hasher() *auth.Hasher {
 	slots := min(runtime.GOMAXPROCS(0), 8)
-	return auth.NewHasher(slots, 64*slots)
+	h := auth.NewHasher(slots, 64*slots)
+	if !p.settings.Lambda {
+		h.ComputeApart(newHashProcesses(slots, p.log).compute)
+	}
+	return h
 }
 
 // sender is the way mail leaves: the mail server, or the log where none is set.
