@@ -151,7 +151,8 @@ func places(statement string) (n int) {
 }
 
 // scanOfSQLite returns the step of a plan that walks along a whole table or
-// index, or "". Within a limit an index may be walked along in its order.
+// index, or "". Within a limit an index may be walked along in its order, but
+// not for what the trail's last entries are looked through for: it may be in none.
 func scanOfSQLite(t *testing.T, db *sql.DB, statement string) string {
 	t.Helper()
 	if strings.Contains(statement, "pg_") {
@@ -170,7 +171,7 @@ func scanOfSQLite(t *testing.T, db *sql.DB, statement string) string {
 		}
 		step, scans := strings.CutPrefix(detail, "SCAN ")
 		table, by, _ := strings.Cut(step, " ")
-		inOrder := strings.HasPrefix(by, "USING ") && strings.Contains(statement, " LIMIT ")
+		inOrder := strings.HasPrefix(by, "USING ") && strings.Contains(statement, " LIMIT ") && !strings.Contains(statement, "audit_indexed")
 		if scans && !inOrder && !slices.Contains(small, table) {
 			return detail
 		}

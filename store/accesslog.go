@@ -58,7 +58,7 @@ func (s *Store) AccessLog(ctx context.Context, a Actor, patient string, p Paging
 		}
 		var err error
 		list, err = page(p, func(from Position, limit int) ([]Event, error) {
-			return t.accesses(patient, from, limit)
+			return t.events(EventFilter{Patient: patient}, from, limit)
 		}, func(e Event) Position { return Position{Key: string(e.At), ID: e.ID} }, nil)
 		if err != nil {
 			return err
@@ -66,20 +66,6 @@ func (s *Store) AccessLog(ctx context.Context, a Actor, patient string, p Paging
 		return t.nameActors(list.Items, patient)
 	})
 	return list, err
-}
-
-func (t *tx) accesses(patient string, from Position, limit int) ([]Event, error) {
-	lane, seq := eventPlace(from.ID)
-	var q statement
-	q.touching(linkColumns, patient, func(table string) {
-		q.behind(newestFirst(strings.ReplaceAll("[t].at, [t].lane, [t].seq", "[t]", table)), from, from.Key, lane, seq)
-	})
-	q.add(newestFirst("3, 1, 2").by(from)+" LIMIT $", limit) // the columns at, lane, seq
-	rows, err := t.rows(q.text.String(), q.args...)
-	if err != nil {
-		return nil, err
-	}
-	return collect(rows, scanEvent)
 }
 
 // eventPlace takes an event's id apart.
@@ -123,10 +109,10 @@ type EventFilter struct {
 	Ordering       string  // a name in EventOrders, or "-" and one; "" is "-at"
 }
 
-// eventColumns are what events can be ordered by.
+// eventColumns are what events can be ordered by, with their places in
+// linkColumns.
 var eventColumns = map[string]string{
-	"at": "a.at", "actor": "a.actor", "role": "a.role", "action": "a.action", "object": "a.object", "patient": "a.patient",
-	"outcome": "a.outcome", "address": "a.address", "request": "a.request",
+	"at": "3", "actor": "4", "role": "5", "action": "7", "object": "8", "patient": "10", "outcome": "13", "address": "14", "request": "15",
 }
 
 // EventOrders returns the names of the fields that events can be ordered by.
@@ -182,22 +168,15 @@ func (t *tx) events(f EventFilter, from Position, limit int) ([]Event, error) {
 		return nil, nil
 	}
 	var q statement
-	q.add(`SELECT ` + linkColumns + ` FROM audit a`)
+	narrow := func(table string) { f.narrow(&q, table, from) }
 	if f.Patient != "" {
-		q.add(` JOIN (`)
-		q.touching("a.lane, a.seq", f.Patient, func(string) {})
-		q.add(`) m ON m.lane = a.lane AND m.seq = a.seq`)
+		q.touching(f.Patient, narrow)
+	} else {
+		q.add(`SELECT ` + linkColumns + ` FROM audit a WHERE 1 = 1`)
+		narrow("a")
 	}
-	q.add(` WHERE 1 = 1`)
-	f.narrow(&q)
-	column := eventColumns[strings.TrimPrefix(f.Ordering, "-")]
-	descending := strings.HasPrefix(f.Ordering, "-")
-	if column == "" {
-		column, descending = "a.at", true
-	}
-	sorted := order{column + ", a.lane, a.seq", descending}
-	lane, seq := eventPlace(from.ID)
-	q.behind(sorted, from, from.Key, lane, seq)
+	name, descending := f.order()
+	sorted := order{eventColumns[name] + ", 1, 2", descending}
 	q.add(sorted.by(from)+" LIMIT $", limit)
 	rows, err := t.rows(q.text.String(), q.args...)
 	if err != nil {
@@ -206,18 +185,36 @@ func (t *tx) events(f EventFilter, from Position, limit int) ([]Event, error) {
 	return collect(rows, scanEvent)
 }
 
-func (f EventFilter) narrow(q *statement) {
+// order returns what the events are ordered by, a name in eventColumns.
+func (f EventFilter) order() (name string, descending bool) {
+	name, descending = strings.CutPrefix(f.Ordering, "-")
+	if eventColumns[name] == "" {
+		return "at", true
+	}
+	return name, descending
+}
+
+// narrow adds the conditions of the filter but for the patient, and that of the
+// place where the list begins. The table is that which has at, lane and seq.
+func (f EventFilter) narrow(q *statement, table string, from Position) {
 	for _, c := range []struct{ condition, value string }{
 		{" AND a.actor = $", f.Actor},
 		{" AND a.action = $", string(f.Action)},
 		{" AND a.outcome = $", string(f.Outcome)},
-		{" AND a.at >= $", string(f.After)},
-		{" AND a.at <= $", string(f.Before)},
+		{" AND " + table + ".at >= $", string(f.After)},
+		{" AND " + table + ".at <= $", string(f.Before)},
 	} {
 		if c.value != "" {
 			q.add(c.condition, c.value)
 		}
 	}
+	name, descending := f.order()
+	column := "a." + name
+	if name == "at" {
+		column = table + ".at"
+	}
+	lane, seq := eventPlace(from.ID)
+	q.behind(order{column + ", " + table + ".lane, " + table + ".seq", descending}, from, from.Key, lane, seq)
 }
 
 // exportBatch is how many entries are read at once: whoever writes them may be

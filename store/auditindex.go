@@ -83,11 +83,15 @@ func (t *tx) index(list []touch) error {
 
 // touching adds two queries for the entries that touched a patient: those in the
 // index, and those that are not in it yet. narrow adds conditions to each, by the
-// name of the table that has at, lane and seq.
-func (q *statement) touching(columns, patient string, narrow func(table string)) {
-	q.add(`SELECT `+columns+` FROM audit_patients p JOIN audit a ON a.lane = p.lane AND a.seq = p.seq WHERE p.patient_id = $`, patient)
+// name of the table that has at, lane and seq. Where these are the first that the
+// list is ordered by, the index gives the first of them without sorting the rest.
+// CROSS JOIN is how SQLite is told where to begin: it would look for the last
+// ones all along the trail.
+func (q *statement) touching(patient string, narrow func(table string)) {
+	q.add(`SELECT p.lane, p.seq, p.at, `+linkContent+` FROM audit_patients p CROSS JOIN audit a
+		WHERE a.lane = p.lane AND a.seq = p.seq AND p.patient_id = $`, patient)
 	narrow("p")
-	q.add(` UNION ALL SELECT `+columns+` FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq
-		WHERE (a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, patient, "% "+patient+" %")
+	q.add(` UNION ALL SELECT `+linkColumns+` FROM audit_indexed CROSS JOIN audit a
+		WHERE a.lane = audit_indexed.lane AND a.seq > audit_indexed.seq AND (a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, patient, "% "+patient+" %")
 	narrow("a")
 }

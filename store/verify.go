@@ -42,7 +42,9 @@ type link struct {
 	columns [3]string // as entry.columns returned them, unless they were edited
 }
 
-const linkColumns = `a.lane, a.seq, a.at, a.actor, a.role, a.session, a.action, a.object, a.version,
+const linkColumns = `a.lane, a.seq, a.at, ` + linkContent
+
+const linkContent = `a.actor, a.role, a.session, a.action, a.object, a.version,
 	a.patient, a.patients, a.fields, a.outcome, a.address, a.request, a.mac`
 
 func scanLink(row rowScanner) (*link, error) {
