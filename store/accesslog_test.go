@@ -3,7 +3,9 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -128,6 +130,48 @@ func TestAccessLogGoesOnWhereTheIndexEnds(t *testing.T) {
 		t.Errorf("the index ended at %d places, want more", len(ends))
 	}
 	p.wantTrail()
+}
+
+// An index that leaves rows out serves a query only that leaves them out in the
+// same words.
+func TestEverydayActionsAreThoseOfTheSchema(t *testing.T) {
+	schema, err := os.ReadFile("schema.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "ON audit (action, at, lane, seq) WHERE action NOT IN " + store.Everyday + ";"; !strings.Contains(string(schema), want) {
+		t.Errorf("schema.sql does not contain %q", want)
+	}
+}
+
+// Events are found by what they are, whether an index leads to it or not.
+func TestEventsByActionAndOutcome(t *testing.T) {
+	p := newPractice(t)
+	ctx := t.Context()
+	admin := p.staff("admin")
+	pat, pat2 := p.patient("pat"), p.patient("pat2")
+	for range 3 {
+		_, err := p.Patient(ctx, pat, pat2.Account)
+		wantErr(t, "Patient of another", err, store.ErrNotFound)
+		for _, err := range []error{second(p.Patient(ctx, pat, pat.Account)), second(p.AccessLog(ctx, pat, pat.Account, wholePage))} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, f := range []store.EventFilter{
+		{Action: store.ReadPatient}, {Action: store.ReadAccessLog}, {Outcome: store.Done}, {Outcome: "not found"},
+		{Action: store.ReadPatient, Outcome: "not found"}, {Action: store.ReadAccessLog, Outcome: "not found"},
+		{Action: store.ReadPatient, Patient: pat2.Account}, {Outcome: "not found", Patient: pat2.Account},
+	} {
+		want := p.texts(`SELECT lane || '-' || seq FROM audit WHERE ($1 = '' OR action = $1) AND ($2 = '' OR outcome = $2) AND ($3 = '' OR patient = $3)
+			ORDER BY at DESC, lane DESC, seq DESC`, f.Action, f.Outcome, f.Patient)
+		if got := p.eventIDs(store.Paging{Size: 2}, func(at store.Paging) (store.Page[store.Event], error) {
+			return p.Events(ctx, admin, f, at)
+		}); !slices.Equal(got, want) {
+			t.Errorf("Events(%q) = %q, want %q", f, got, want)
+		}
+	}
 }
 
 // eventIDs are the ids of the events of all pages of a list.

@@ -17,6 +17,9 @@ var (
 // MaxWaiting is how many actions may wait.
 const MaxWaiting = maxWaiting
 
+// Everyday are the actions that the index of seldom ones leaves out.
+const Everyday = everyday
+
 // Waiting is how many actions wait now.
 func (s *Store) Waiting() int { return len(s.writer.(*committer).jobs) }
 

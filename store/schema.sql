@@ -250,3 +250,9 @@ CREATE TABLE audit_indexed (
 INSERT INTO audit_indexed (lane, seq) SELECT lane, MAX(seq) FROM audit GROUP BY lane;
 INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT patient, at, lane, seq FROM audit WHERE patient <> '' ORDER BY patient, at;
 DROP INDEX audit_by_patient;
+
+-- The list of events, narrowed to what is seldom in the trail: its entries would
+-- else be looked for all along it. What is done every day is soon found, and has
+-- no row in these indexes, which each entry would have to wait for.
+CREATE INDEX audit_by_outcome ON audit (outcome, at, lane, seq) WHERE outcome <> 'done';
+CREATE INDEX audit_by_action ON audit (action, at, lane, seq) WHERE action NOT IN ('self.read', 'session.refresh', 'doctor.list', 'patient.list', 'patient.read', 'patient.records', 'record.list', 'record.read', 'note.list');
