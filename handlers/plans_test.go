@@ -111,7 +111,7 @@ func (l *listener) write(on bool) {
 }
 
 // growing are the tables that grow with the practice; small ones do not.
-var growing = []string{"accounts", "assignments", "sessions", "records", "record_versions", "notes", "note_versions", "outbox", "audit", "audit_patients", "erasures"}
+var growing = []string{"accounts", "assignments", "sessions", "records", "record_versions", "notes", "note_versions", "outbox", "audit", "audit_patients", "audit_actors", "erasures"}
 
 var small = []string{"data_keys", "service_keys", "schema_steps", "milestones", "audit_indexed"}
 

@@ -169,9 +169,12 @@ func (t *tx) events(f EventFilter, from Position, limit int) ([]Event, error) {
 	}
 	var q statement
 	narrow := func(table string) { f.narrow(&q, table, from) }
-	if f.Patient != "" {
+	switch {
+	case f.Patient != "":
 		q.touching(f.Patient, narrow)
-	} else {
+	case f.Actor != "":
+		q.doneBy(f.Actor, narrow)
+	default:
 		q.add(`SELECT ` + linkColumns + ` FROM audit a WHERE 1 = 1`)
 		narrow("a")
 	}

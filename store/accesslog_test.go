@@ -124,6 +124,14 @@ func TestAccessLogGoesOnWhereTheIndexEnds(t *testing.T) {
 		if !slices.Equal(log[len(log)-len(want):], want) {
 			t.Fatalf("AccessLog = %q, want %q at its end", log, want)
 		}
+		for _, actor := range []string{pats[i%2].Account, pats[2].Account, doc.Account, admin.Account} {
+			want := p.texts(`SELECT lane || '-' || seq FROM audit WHERE actor = $1 ORDER BY seq DESC`, actor)
+			if got := p.eventIDs(store.Paging{Size: store.MaxPageSize}, func(at store.Paging) (store.Page[store.Event], error) {
+				return p.Events(ctx, admin, store.EventFilter{Actor: actor}, at)
+			}); !slices.Equal(got, want) {
+				t.Fatalf("Events by an actor = %q, want %q", got, want)
+			}
+		}
 		ends[fmt.Sprint(p.count(`SELECT seq FROM audit_indexed`))] = true
 	}
 	if len(ends) < 10 {

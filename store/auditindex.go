@@ -13,9 +13,9 @@ type touch struct {
 	seq     int64
 }
 
-// indexTrail brings the index of patients up to date at every so many entries of
-// the lane, seq being the last. Those behind are found without it (see
-// statement.touching).
+// indexTrail brings the indexes of patients and actors up to date at every so many
+// entries of the lane, seq being the last. Those behind are found without them (see
+// statement.notIndexed).
 func (t *tx) indexTrail(seq int64) error {
 	if seq == 1 {
 		if _, err := t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, 0)`, t.head.lane); err != nil {
@@ -27,6 +27,11 @@ func (t *tx) indexTrail(seq int64) error {
 	}
 	_, err := t.conn.exec(`INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT a.patient, a.at, a.lane, a.seq `+notIndexed+`
 		AND a.patient <> '' ORDER BY a.patient, a.at, a.seq`, t.head.lane)
+	if err != nil {
+		return err
+	}
+	_, err = t.conn.exec(`INSERT INTO audit_actors (actor, at, lane, seq) SELECT a.actor, a.at, a.lane, a.seq `+notIndexed+`
+		AND `+toOthers+` ORDER BY a.actor, a.at, a.seq`, t.head.lane)
 	if err != nil {
 		return err
 	}
@@ -46,6 +51,10 @@ func (t *tx) indexTrail(seq int64) error {
 }
 
 const notIndexed = `FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq WHERE i.lane = $1`
+
+// toOthers is said of the entries in the index of actors. What patients did to
+// their own data is in that of patients.
+const toOthers = `a.actor <> '' AND a.actor <> a.patient`
 
 // scanTouches scans an entry that touched several patients.
 func scanTouches(row rowScanner) (list []touch, err error) {
@@ -81,17 +90,34 @@ func (t *tx) index(list []touch) error {
 	return nil
 }
 
-// touching adds two queries for the entries that touched a patient: those in the
+// touching adds queries for the entries that touched a patient: those in the
 // index, and those that are not in it yet. narrow adds conditions to each, by the
-// name of the table that has at, lane and seq. Where these are the first that the
-// list is ordered by, the index gives the first of them without sorting the rest.
-// CROSS JOIN is how SQLite is told where to begin: it would look for the last
-// ones all along the trail.
+// name of the table that has at, lane and seq.
 func (q *statement) touching(patient string, narrow func(table string)) {
-	q.add(`SELECT p.lane, p.seq, p.at, `+linkContent+` FROM audit_patients p CROSS JOIN audit a
-		WHERE a.lane = p.lane AND a.seq = p.seq AND p.patient_id = $`, patient)
+	q.indexed(`audit_patients p CROSS JOIN audit a WHERE p.patient_id = $`, patient, narrow)
+	q.notIndexed(`(a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, narrow, patient, "% "+patient+" %")
+}
+
+// doneBy is touching for the entries of what an account did.
+func (q *statement) doneBy(actor string, narrow func(table string)) {
+	q.indexed(`audit_actors p CROSS JOIN audit a WHERE p.actor = $`, actor, narrow)
+	q.indexed(`audit_patients p CROSS JOIN audit a WHERE a.actor = a.patient AND p.patient_id = $`, actor, narrow)
+	q.notIndexed(`a.actor = $`, narrow, actor)
+}
+
+// indexed adds a query for the entries to which an index leads. When a list is
+// ordered by time, the index has the first of them first, and the rest need not be
+// sorted. CROSS JOIN is how SQLite is told where to begin.
+func (q *statement) indexed(from, id string, narrow func(table string)) {
+	q.add(`SELECT p.lane, p.seq, p.at, `+linkContent+` FROM `+from+` AND a.lane = p.lane AND a.seq = p.seq`, id)
 	narrow("p")
-	q.add(` UNION ALL SELECT `+linkColumns+` FROM audit_indexed CROSS JOIN audit a
-		WHERE a.lane = audit_indexed.lane AND a.seq > audit_indexed.seq AND (a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, patient, "% "+patient+" %")
+	q.add(` UNION ALL `)
+}
+
+// notIndexed adds a query for the entries that are in no index yet. SQLite would
+// look for them all along the trail.
+func (q *statement) notIndexed(condition string, narrow func(table string), values ...any) {
+	q.add(`SELECT `+linkColumns+` FROM audit_indexed CROSS JOIN audit a
+		WHERE a.lane = audit_indexed.lane AND a.seq > audit_indexed.seq AND `+condition, values...)
 	narrow("a")
 }

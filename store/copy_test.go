@@ -16,7 +16,7 @@ var copyActor = store.Command("copy")
 
 // copied are the tables that a copy has from its source.
 var copied = []string{"data_keys", "service_keys", "accounts", "assignments", "sessions", "records", "record_versions",
-	"notes", "note_versions", "outbox", "audit", "audit_patients", "erasures", "milestones"}
+	"notes", "note_versions", "outbox", "audit", "audit_patients", "audit_actors", "erasures", "milestones"}
 
 func (p *practice) copyTo(url string) (store.Copied, error) {
 	p.t.Helper()

@@ -245,11 +245,22 @@ CREATE INDEX outbox_done ON outbox (done_at) WHERE done_at IS NOT NULL;
 -- of each lane, which are not in it yet, are looked through.
 CREATE TABLE audit_indexed (
     lane INTEGER PRIMARY KEY,
-    seq  INTEGER NOT NULL -- of the last entry that is in audit_patients
+    seq  INTEGER NOT NULL -- of the last entry that is in audit_patients and audit_actors
 );
 INSERT INTO audit_indexed (lane, seq) SELECT lane, MAX(seq) FROM audit GROUP BY lane;
 INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT patient, at, lane, seq FROM audit WHERE patient <> '' ORDER BY patient, at;
 DROP INDEX audit_by_patient;
+
+-- The entries of what an account did, but for what patients did to their own data,
+-- which audit_patients leads to. It is brought up to date together with that.
+CREATE TABLE audit_actors (
+    actor TEXT NOT NULL,
+    at    TEXT NOT NULL,
+    lane  INTEGER NOT NULL,
+    seq   INTEGER NOT NULL,
+    PRIMARY KEY (actor, at, lane, seq)
+);
+INSERT INTO audit_actors (actor, at, lane, seq) SELECT actor, at, lane, seq FROM audit WHERE actor <> '' AND actor <> patient ORDER BY actor, at;
 
 -- The list of events, narrowed to what is seldom in the trail: its entries would
 -- else be looked for all along it. What is done every day is soon found, and has

@@ -132,12 +132,20 @@ func (w *town) wantEntry(t *testing.T, i int, d deed) {
 	w.wantIndexed(t, got)
 }
 
-// wantIndexed checks that an entry is found under each patient whom it touched.
+// wantIndexed checks that an entry is found under each patient whom it touched, and
+// under who did that to another.
 func (w *town) wantIndexed(t *testing.T, e trace) {
 	t.Helper()
 	got := w.texts(`SELECT patient_id FROM audit_patients WHERE seq = $1 AND lane = 0 AND at = $2 ORDER BY patient_id`, e.Seq, e.At)
 	if !slices.Equal(got, e.Patients) {
 		t.Errorf("entry %d is indexed for %d patients, want %d", e.Seq, len(got), len(e.Patients))
+	}
+	var want []string
+	if e.Actor != "" && !slices.Equal(e.Patients, []string{e.Actor}) {
+		want = []string{e.Actor}
+	}
+	if got := w.texts(`SELECT actor FROM audit_actors WHERE seq = $1 AND lane = 0 AND at = $2`, e.Seq, e.At); !slices.Equal(got, want) {
+		t.Errorf("entry %d is indexed for the actors %q, want %q", e.Seq, got, want)
 	}
 }
 
@@ -265,7 +273,7 @@ func TestUndoneLeavesNoEntry(t *testing.T) {
 	ctx := t.Context()
 	pat := p.patient("pat")
 	r := p.record(pat, "title")
-	tables := []string{"accounts", "sessions", "assignments", "records", "record_versions", "outbox", "audit", "audit_patients"}
+	tables := []string{"accounts", "sessions", "assignments", "records", "record_versions", "outbox", "audit", "audit_patients", "audit_actors"}
 	before := p.dump(tables...)
 	for name, do := range map[string]func() error{
 		"a name that is taken": func() error {
@@ -315,7 +323,7 @@ func TestNothingIsAnsweredWithoutAnEntry(t *testing.T) {
 			w := newTown(t)
 			refuse(w)
 			tables := []string{"accounts", "sessions", "assignments", "records", "record_versions", "notes", "note_versions", "outbox", "audit",
-				"audit_patients", "erasures", "milestones", "recovery_codes", "one_use", "invitations", "data_keys", "service_keys"}
+				"audit_patients", "audit_actors", "erasures", "milestones", "recovery_codes", "one_use", "invitations", "data_keys", "service_keys"}
 			before := w.dump(tables...)
 			for _, d := range w.deeds() {
 				_, err := d.do(d.by)
@@ -333,14 +341,16 @@ func TestNothingIsAnsweredWithoutAnEntry(t *testing.T) {
 			}
 		})
 	}
-	t.Run("no index of patients", func(t *testing.T) {
-		w := newTown(t)
-		w.refuse("audit_patients", `NEW.seq > 0`)
-		before := w.dump("audit", "audit_patients", "audit_indexed")
-		_, err := w.Patients(t.Context(), w.admin, wholePage)
-		wantErr(t, "Patients", err, store.ErrUnavailable)
-		if w.dump("audit", "audit_patients", "audit_indexed") != before {
-			t.Error("the trail is not as it was")
-		}
-	})
+	for _, index := range []string{"audit_patients", "audit_actors"} {
+		t.Run("no "+index, func(t *testing.T) {
+			w := newTown(t)
+			w.refuse(index, `NEW.seq > 0`)
+			before := w.dump("audit", "audit_patients", "audit_actors", "audit_indexed")
+			_, err := w.Patients(t.Context(), w.admin, wholePage)
+			wantErr(t, "Patients", err, store.ErrUnavailable)
+			if w.dump("audit", "audit_patients", "audit_actors", "audit_indexed") != before {
+				t.Error("the trail is not as it was")
+			}
+		})
+	}
 }

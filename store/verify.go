@@ -62,7 +62,7 @@ func (l *link) follows(key, previous []byte, seq int64) bool {
 }
 
 // VerifyTrail checks every entry of the trail as it is now, each checkpoint
-// against it, the index of patients, and that every account, record and note
+// against it, the indexes of patients and actors, and that every account, record and note
 // is as the trail says. It reads a snapshot and changes nothing. The error is
 // a *[TrailError] when the trail does not hold.
 //
@@ -93,8 +93,10 @@ func (t *tx) verifyTrail(checkpoints []Checkpoint) (TrailReport, error) {
 	if err := v.compareIndexed(t); err != nil {
 		return TrailReport{}, err
 	}
-	if err := v.compareIndex(t); err != nil {
-		return TrailReport{}, err
+	for i := range trailIndexes {
+		if err := v.compareIndex(t, i); err != nil {
+			return TrailReport{}, err
+		}
 	}
 	if err := t.compareObjects(); err != nil {
 		return TrailReport{}, err
@@ -110,8 +112,8 @@ type verifier struct {
 
 	entries int64
 	last    head          // the last entry that holds
-	indexed map[int]int64 // by lane: the last entry that is in the index of patients
-	index   uint64        // sum over what must stand in it
+	indexed map[int]int64 // by lane: the last entry that is in the indexes of patients and actors
+	sums    [2]uint64     // over what must stand in each of trailIndexes
 	sum     hash.Hash
 }
 
@@ -199,7 +201,10 @@ func (v *verifier) step(l *link, behind rowScanners) error {
 	v.entries++
 	if l.seq <= v.indexed[l.lane] {
 		for _, p := range l.patients {
-			v.index += v.indexSum(p, l.at, l.lane, l.seq)
+			v.sums[0] += v.indexSum(p, l.at, l.lane, l.seq)
+		}
+		if l.actor != "" && l.actor != l.columns[0] {
+			v.sums[1] += v.indexSum(l.actor, l.at, l.lane, l.seq)
 		}
 	}
 	return v.pass(l)

@@ -382,6 +382,7 @@ func TestVerifyTrailFindsTheTailCutOff(t *testing.T) {
 	cut := func(from int64) []string {
 		return []string{
 			fmt.Sprintf(`DELETE FROM audit WHERE seq >= %d`, from), fmt.Sprintf(`DELETE FROM audit_patients WHERE seq >= %d`, from),
+			fmt.Sprintf(`DELETE FROM audit_actors WHERE seq >= %d`, from),
 			fmt.Sprintf(`UPDATE audit_indexed SET seq = MIN(seq, %d)`, from-1), `DELETE FROM audit_indexed WHERE seq = 0`,
 		}
 	}
@@ -536,10 +537,29 @@ func TestVerifyTrailFindsAnEditedIndex(t *testing.T) {
 	}
 }
 
+func TestVerifyTrailFindsAnEditedIndexOfActors(t *testing.T) {
+	b := newBookkeeping(t)
+	seq := b.entry(t, `actor <> '' AND actor <> patient`)
+	own := b.entry(t, fmt.Sprintf(`actor = '%s' AND patient = actor`, b.pat))
+	for _, c := range []struct {
+		name, statement string
+		seq             int64
+	}{
+		{"a row is gone", fmt.Sprintf(`DELETE FROM audit_actors WHERE seq = %d`, seq), seq},
+		{"a row for what a patient did to its own data", fmt.Sprintf(`INSERT INTO audit_actors SELECT actor, at, lane, seq FROM audit WHERE seq = %d`, own), own},
+		{"a row turned to somebody else", fmt.Sprintf(`UPDATE audit_actors SET actor = '%s' WHERE seq = %d`, b.gone, seq), 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := b.verify(t, b.bend(t, b.file, c.statement), b.whole)
+			wantFinding(t, err, c.seq, "the index of actors was edited")
+		})
+	}
+}
+
 // What is said to be in the index is not looked for elsewhere.
 func TestVerifyTrailFindsAnEditedEndOfTheIndex(t *testing.T) {
 	b := newBookkeeping(t)
-	said := "which of the entries are in the index of patients was edited"
+	said := "which of the entries are in the indexes of patients and actors was edited"
 	for _, c := range []struct {
 		name, statement string
 		seq             int64

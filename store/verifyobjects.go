@@ -88,7 +88,7 @@ func (t *tx) compareObjects() error {
 	return nil
 }
 
-// indexedUpTo returns for each lane how far the index of patients goes.
+// indexedUpTo returns for each lane how far the indexes of patients and actors go.
 func (t *tx) indexedUpTo() (map[int]int64, error) {
 	rows, err := t.rows(`SELECT lane, seq FROM audit_indexed`)
 	if err != nil {
@@ -105,8 +105,8 @@ func (t *tx) indexedUpTo() (map[int]int64, error) {
 	return indexed, err
 }
 
-// compareIndexed checks that the index of patients goes no further than the trail:
-// what is said to be in it is not looked for elsewhere.
+// compareIndexed checks that the indexes go no further than the trail: what is said
+// to be in them is not looked for elsewhere.
 func (v *verifier) compareIndexed(t *tx) error {
 	ends, err := t.heads()
 	if err != nil {
@@ -124,42 +124,51 @@ func (v *verifier) compareIndexed(t *tx) error {
 	return nil
 }
 
-const indexedEdited = "which of the entries are in the index of patients was edited"
+const indexedEdited = "which of the entries are in the indexes of patients and actors was edited"
 
-// compareIndex checks that the index of patients leads to just the entries that
-// touched them, as far as it goes.
-func (v *verifier) compareIndex(t *tx) error {
-	rows, err := t.rows(`SELECT patient_id, at, lane, seq FROM audit_patients`)
+// trailIndexes lead to the entries by an id: how often to each, and what it means
+// when one does not.
+var trailIndexes = [2]struct{ table, id, often, entries, edited string }{
+	{"audit_patients", "patient_id", `LENGTH(a.patients) - LENGTH(REPLACE(a.patients, ' ', '')) + 1`, `(a.patient <> '' OR a.patients <> '')`,
+		"the index of patients was edited: somebody's access log does not tell the truth"},
+	{"audit_actors", "actor", `1`, toOthers,
+		"the index of actors was edited: a list of what somebody did does not tell the truth"},
+}
+
+// compareIndex checks that an index leads to just the entries that it must, as far
+// as it goes.
+func (v *verifier) compareIndex(t *tx, i int) error {
+	rows, err := t.rows(`SELECT ` + trailIndexes[i].id + `, at, lane, seq FROM ` + trailIndexes[i].table)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var sum uint64
 	for rows.Next() {
-		var patient string
+		var id string
 		var at Instant
 		var lane int
 		var seq int64
-		if err := rows.Scan(&patient, &at, &lane, &seq); err != nil {
+		if err := rows.Scan(&id, &at, &lane, &seq); err != nil {
 			return err
 		}
-		sum += v.indexSum(patient, at, lane, seq)
+		sum += v.indexSum(id, at, lane, seq)
 	}
-	if err := rows.Err(); err != nil || sum == v.index {
+	if err := rows.Err(); err != nil || sum == v.sums[i] {
 		return err
 	}
-	bent, err := t.misled()
+	bent, err := t.misled(i)
 	if err != nil {
 		return err
 	}
-	return &TrailError{bent.lane, bent.seq, "the index of patients was edited: somebody's access log does not tell the truth"}
+	return &TrailError{bent.lane, bent.seq, trailIndexes[i].edited}
 }
 
 // indexSum is keyed, so that nobody can choose rows whose sum is that of
 // others.
-func (v *verifier) indexSum(patient string, at Instant, lane int, seq int64) uint64 {
+func (v *verifier) indexSum(id string, at Instant, lane int, seq int64) uint64 {
 	v.sum.Reset()
-	v.sum.Write(pack("healthrecords audit index v1", patient, string(at), strconv.Itoa(lane), strconv.FormatInt(seq, 10)))
+	v.sum.Write(pack("healthrecords audit index v1", id, string(at), strconv.Itoa(lane), strconv.FormatInt(seq, 10)))
 	return binary.BigEndian.Uint64(v.sum.Sum(nil))
 }
 
@@ -178,13 +187,13 @@ func (t *tx) checkStructure() error {
 	return &TrailError{0, 0, "the database is damaged, or its indexes were edited: " + found}
 }
 
-// misled returns the first entry to which the index of patients leads too
-// seldom or too often, or none.
-func (t *tx) misled() (at head, err error) {
+// misled returns the first entry to which an index leads too seldom or too often,
+// or none.
+func (t *tx) misled(i int) (at head, err error) {
+	x := trailIndexes[i]
 	err = t.row(`SELECT lane, seq FROM (
-			SELECT a.lane, a.seq, LENGTH(a.patients) - LENGTH(REPLACE(a.patients, ' ', '')) + 1 AS n
-				FROM audit a JOIN audit_indexed x ON x.lane = a.lane AND a.seq <= x.seq WHERE a.patient <> '' OR a.patients <> ''
-			UNION ALL SELECT i.lane, i.seq, -COUNT(*) AS n FROM audit_patients i GROUP BY i.lane, i.seq) x
+			SELECT a.lane, a.seq, `+x.often+` AS n FROM audit a JOIN audit_indexed x ON x.lane = a.lane AND a.seq <= x.seq WHERE `+x.entries+`
+			UNION ALL SELECT i.lane, i.seq, -COUNT(*) AS n FROM `+x.table+` i GROUP BY i.lane, i.seq) x
 		GROUP BY lane, seq HAVING SUM(n) <> 0 ORDER BY lane, seq LIMIT 1`).Scan(&at.lane, &at.seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return at, nil
