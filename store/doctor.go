@@ -131,7 +131,7 @@ func (t *tx) showDoctor(own *account) (Doctor, error) {
 func (s *Store) Doctors(ctx context.Context, a Actor, p Paging) (Page[Doctor], error) {
 	var list Page[Doctor]
 	err := s.listing(p)(ctx, a, ListDoctors, "", func(t *tx) error {
-		accounts, err := t.accounts(DoctorRole, p, func(q *statement) {
+		accounts, err := t.accounts(DoctorRole, p, func(q *statement, _ Position, _ int) {
 			if t.who.role != Staff {
 				q.add(" AND (a.verified = 1 AND a.active = 1 OR a.id = $)", t.who.id)
 			}

@@ -104,7 +104,11 @@ func (t *tx) showPatient(own *account) (Patient, error) {
 func (s *Store) Patients(ctx context.Context, a Actor, p Paging) (Page[Patient], error) {
 	var list Page[Patient]
 	err := s.listing(p)(ctx, a, ListPatients, "", func(t *tx) (err error) {
-		list, err = t.patients(p, func(q *statement) { t.visible(q, "a.id") })
+		narrow := func(q *statement, _ Position, _ int) { t.visible(q, "a.id") }
+		if t.who.role == DoctorRole {
+			narrow = treated(t.who.id)
+		}
+		list, err = t.patients(p, narrow)
 		return err
 	})
 	return list, err
@@ -118,15 +122,25 @@ func (s *Store) TreatedBy(ctx context.Context, a Actor, doctor string, p Paging)
 			return err
 		}
 		var err error
-		list, err = t.patients(p, func(q *statement) {
-			q.add(" AND a.id IN (SELECT x.patient_id "+pairs+" AND x.doctor_id = $)", doctor)
-		})
+		list, err = t.patients(p, treated(doctor))
 		return err
 	})
 	return list, err
 }
 
-func (t *tx) patients(p Paging, narrow func(*statement)) (Page[Patient], error) {
+// treated narrows a list of accounts to the patients of a doctor. The pairs are cut
+// to a page first, in their index, so that no more patients are looked up than are
+// shown, however many the doctor has.
+func treated(doctor string) narrowing {
+	return func(q *statement, from Position, limit int) {
+		newest := newestFirst("x.patient_id")
+		q.add(" AND a.id IN (SELECT x.patient_id "+pairs+" AND x.doctor_id = $", doctor)
+		q.behind(newest, from, from.ID)
+		q.add(newest.by(from)+" LIMIT $)", limit)
+	}
+}
+
+func (t *tx) patients(p Paging, narrow narrowing) (Page[Patient], error) {
 	accounts, err := t.accounts(PatientRole, p, narrow)
 	if err != nil {
 		return Page[Patient]{}, err

@@ -78,13 +78,17 @@ func (t *tx) change(own *account, proven, field string, partners *[]string, p *P
 	return t.carryOut(plan)
 }
 
+// narrowing adds the conditions of who may be seen. A list may be cut by it too: at
+// most limit accounts from a position on are read.
+type narrowing func(q *statement, from Position, limit int)
+
 // accounts reads one page of the living accounts of a role, newest first,
 // narrowed to those that may be seen.
-func (t *tx) accounts(role Role, p Paging, narrow func(*statement)) (Page[*account], error) {
+func (t *tx) accounts(role Role, p Paging, narrow narrowing) (Page[*account], error) {
 	fetch := func(from Position, limit int) ([]*account, error) {
 		var q statement
 		q.add("SELECT "+accountColumns+" FROM accounts a WHERE a.role = $ AND a.deleted_at IS NULL", role)
-		narrow(&q)
+		narrow(&q, from, limit)
 		newest := newestFirst("a.id")
 		q.behind(newest, from, from.ID)
 		q.add(newest.by(from)+" LIMIT $", limit)

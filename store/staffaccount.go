@@ -60,7 +60,7 @@ func (t *tx) reachStaff(id string) (*account, error) {
 func (s *Store) StaffList(ctx context.Context, a Actor, p Paging) (Page[StaffMember], error) {
 	var list Page[StaffMember]
 	err := s.listing(p)(ctx, a, ListStaff, "", func(t *tx) error {
-		accounts, err := t.accounts(Staff, p, func(*statement) {})
+		accounts, err := t.accounts(Staff, p, func(*statement, Position, int) {})
 		list = pageOf(accounts, (*account).staffMember)
 		return err
 	})
