@@ -61,9 +61,10 @@ func (s *Store) Notes(ctx context.Context, a Actor, f NoteFilter, p Paging) (Pag
 	return list, err
 }
 
+// fetchNotes finds the ids first, in an index, and only then reads the rows.
 func (t *tx) fetchNotes(f NoteFilter, from Position, limit int) ([]*note, error) {
 	var q statement
-	q.add("SELECT " + noteColumns + " FROM notes n WHERE n.deleted_at IS NULL")
+	q.add("SELECT " + noteColumns + " FROM notes n WHERE n.id IN (SELECT n.id FROM notes n WHERE n.deleted_at IS NULL")
 	t.visible(&q, "n.patient_id")
 	if f.Record != "" {
 		q.add(" AND n.record_id = $", f.Record)
@@ -76,7 +77,7 @@ func (t *tx) fetchNotes(f NoteFilter, from Position, limit int) ([]*note, error)
 	}
 	newest := newestFirst("n.id")
 	q.behind(newest, from, from.ID)
-	q.add(newest.by(from)+" LIMIT $", limit)
+	q.add(newest.by(from)+" LIMIT $)"+newest.by(from), limit)
 	return t.notes(&q)
 }
 
