@@ -17,7 +17,7 @@ func (p *practice) toStepOne() {
 		`ALTER TABLE accounts DROP COLUMN otp_on`, `ALTER TABLE accounts DROP COLUMN otp`, `ALTER TABLE accounts DROP COLUMN otp_step`,
 		`ALTER TABLE accounts DROP COLUMN email_hash`, `ALTER TABLE accounts DROP COLUMN devices_since`,
 		`ALTER TABLE sessions DROP COLUMN address`, `ALTER TABLE sessions DROP COLUMN agent`, `ALTER TABLE outbox DROP COLUMN recipient`,
-		`DROP INDEX audit_by_outcome`, `DROP INDEX audit_by_action`, `DROP INDEX accounts_living`,
+		`DROP INDEX audit_by_outcome`, `DROP INDEX audit_by_action`, `DROP INDEX accounts_living`, `DROP INDEX outbox_unsent`,
 		`CREATE INDEX audit_by_patient ON audit (patient, at, lane, seq) WHERE patient <> ''`, `DROP TABLE audit_indexed`, `DROP TABLE audit_actors`,
 		`DELETE FROM audit_patients WHERE EXISTS (SELECT 1 FROM audit a WHERE a.lane = audit_patients.lane AND a.seq = audit_patients.seq AND a.patients = '')`,
 		`DELETE FROM schema_steps WHERE step > 1`,

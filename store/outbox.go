@@ -227,6 +227,6 @@ func (t *tx) outbox() (Outbox, error) {
 	}
 	o.Oldest = oldest.Time()
 	month := InstantOf(t.now.Add(-30 * 24 * time.Hour))
-	err = t.row(`SELECT COUNT(*) FROM outbox WHERE done_at > $1 AND outcome LIKE 'failed: %'`, month).Scan(&o.Failed)
+	err = t.row(`SELECT COUNT(*) FROM outbox WHERE done_at > $1 AND outcome <> 'sent' AND outcome LIKE 'failed: %'`, month).Scan(&o.Failed)
 	return o, err
 }

@@ -271,3 +271,6 @@ CREATE INDEX audit_by_action ON audit (action, at, lane, seq) WHERE action NOT I
 -- Whether an account lives is asked of each patient of a doctor. This is said in
 -- far fewer pages than the accounts themselves have.
 CREATE UNIQUE INDEX accounts_living ON accounts (id) WHERE deleted_at IS NULL;
+
+-- Mails that failed are counted, and are few among those that were sent.
+CREATE INDEX outbox_unsent ON outbox (done_at) WHERE done_at IS NOT NULL AND outcome <> 'sent';
