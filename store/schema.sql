@@ -266,7 +266,7 @@ INSERT INTO audit_actors (actor, at, lane, seq) SELECT actor, at, lane, seq FROM
 -- else be looked for all along it. What is done every day is soon found, and has
 -- no row in these indexes, which each entry would have to wait for.
 CREATE INDEX audit_by_outcome ON audit (outcome, at, lane, seq) WHERE outcome <> 'done';
-CREATE INDEX audit_by_action ON audit (action, at, lane, seq) WHERE action NOT IN ('self.read', 'session.refresh', 'doctor.list', 'patient.list', 'patient.read', 'patient.records', 'record.list', 'record.read', 'note.list');
+CREATE INDEX audit_by_action ON audit (action, at, lane, seq) WHERE action NOT IN ('self.read', 'session.open', 'session.refresh', 'doctor.list', 'patient.list', 'patient.read', 'patient.records', 'record.list', 'record.read', 'record.create', 'note.list', 'note.create');
 
 -- Whether an account lives is asked of each patient of a doctor. This is said in
 -- far fewer pages than the accounts themselves have.
