@@ -83,9 +83,10 @@ func execService(o *options) (*target, error) {
 	return t, t.command.Start() // its log goes to /dev/null
 }
 
-// await asks until the answer is 200, and ends the program when it never is.
+// await asks until the answer is 200, and ends the program when it never is. A large
+// practice may have to be brought up to date first.
 func (t *target) await(path string) error {
-	for begun := time.Now(); time.Since(begun) < 10*time.Second; time.Sleep(time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < time.Minute; time.Sleep(time.Millisecond) {
 		answer, err := http.Get("http://" + t.address + path)
 		if err != nil {
 			continue
@@ -96,7 +97,7 @@ func (t *target) await(path string) error {
 		}
 	}
 	t.stop()
-	return errors.New("the service is not ready after 10 s")
+	return errors.New("the service is not ready after a minute")
 }
 
 func launchYardstick(o *options) (*target, error) {
