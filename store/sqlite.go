@@ -23,7 +23,7 @@ var sqlite = dialect{
 	integrityCheck: "PRAGMA integrity_check(1)",
 	clean:          "VACUUM",
 	emptyLog:       "PRAGMA wal_checkpoint(TRUNCATE)",
-	indexEvery:     1024,
+	indexEvery:     512,
 	adapt: strings.NewReplacer(
 		"BYTEA", "BLOB",
 		"\n);", "\n) STRICT;", // keeps text out of integer columns
