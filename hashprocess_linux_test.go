@@ -17,7 +17,7 @@ func TestHashProcessIsHumble(t *testing.T) {
 	h := newHashProcesses(1, slog.New(slog.DiscardHandler))
 	mustCompute(t, h, smallJob)
 	p := <-h.idle
-	defer p.finish()
+	defer finishIdle(p)
 	folder := fmt.Sprintf("/proc/%d", p.cmd.Process.Pid)
 	threads, err := filepath.Glob(folder + "/task/*/stat")
 	if err != nil || len(threads) == 0 {

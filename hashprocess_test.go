@@ -34,7 +34,7 @@ func TestHashProcessComputesWhatTheServiceDoes(t *testing.T) {
 	if again != p {
 		t.Error("another process was started, want the one that was idle")
 	}
-	again.finish()
+	finishIdle(again)
 	if code := again.cmd.ProcessState.ExitCode(); code != exitDone {
 		t.Errorf("without a reader the process ends with %d, want %d", code, exitDone)
 	}
@@ -51,7 +51,14 @@ func TestHashProcessesComputeAtOnce(t *testing.T) {
 		group.Wait()
 	}
 	for len(h.idle) > 0 {
-		(<-h.idle).finish()
+		finishIdle(<-h.idle)
+	}
+}
+
+// finishIdle ends a process, unless its time without work has done that.
+func finishIdle(p *hashProcess) {
+	if p.end.Stop() {
+		p.finish()
 	}
 }
 
@@ -72,9 +79,8 @@ func TestHashProcessThatIsGoneIsReplaced(t *testing.T) {
 	}
 	mustCompute(t, h, smallJob)
 	idle := <-h.idle
-	idle.end.Stop()
-	idle.finish()
+	finishIdle(idle)
 	h.idle <- idle
 	mustCompute(t, h, smallJob)
-	(<-h.idle).finish()
+	finishIdle(<-h.idle)
 }
