@@ -35,9 +35,10 @@ func (c *conn) closeStatements() {
 	})
 }
 
-// execute runs a statement and returns how many rows were changed.
-func (c *conn) execute(query string, args []any) (changed int64, err error) {
-	err = c.c.Raw(func(raw any) error {
+// run has a statement used, with its values, and no one else use the connection
+// meanwhile.
+func (c *conn) run(query string, args []any, use func(driver.Stmt, []driver.NamedValue) error) error {
+	return c.c.Raw(func(raw any) error {
 		s, err := c.statement(query, raw)
 		if err != nil {
 			return err
@@ -46,11 +47,17 @@ func (c *conn) execute(query string, args []any) (changed int64, err error) {
 		if err != nil {
 			return err
 		}
+		return use(s, values)
+	})
+}
+
+// execute runs a statement and returns how many rows were changed.
+func (c *conn) execute(query string, args []any) (changed int64, err error) {
+	err = c.run(query, args, func(s driver.Stmt, values []driver.NamedValue) error {
 		result, err := s.(driver.StmtExecContext).ExecContext(c.ctx, values)
-		if err != nil {
-			return err
+		if err == nil {
+			changed, err = result.RowsAffected()
 		}
-		changed, err = result.RowsAffected()
 		return err
 	})
 	return changed, err
@@ -59,15 +66,7 @@ func (c *conn) execute(query string, args []any) (changed int64, err error) {
 // query begins to read rows.
 func (c *conn) query(query string, args []any) (*driverRows, error) {
 	r := &driverRows{c: c.c}
-	return r, c.c.Raw(func(raw any) error {
-		s, err := c.statement(query, raw)
-		if err != nil {
-			return err
-		}
-		values, err := driverValues(args)
-		if err != nil {
-			return err
-		}
+	return r, c.run(query, args, func(s driver.Stmt, values []driver.NamedValue) (err error) {
 		if r.rows, err = s.(driver.StmtQueryContext).QueryContext(c.ctx, values); err == nil {
 			r.values = make([]driver.Value, len(r.rows.Columns()))
 		}
