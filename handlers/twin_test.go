@@ -84,9 +84,11 @@ func (w *twin) request(who int, fresh bool, method, path, body string, headers [
 	r.header.Del("X-Request-Id")
 	r.header.Del("Content-Length") // of tokens
 	for name, values := range r.header {
+		told := make([]string, len(values)) // values may be shared with other answers
 		for i, v := range values {
-			r.header[name][i] = w.told(v)
+			told[i] = w.told(v)
 		}
+		r.header[name] = told
 	}
 	r.body = w.told(r.body)
 	return r
