@@ -26,8 +26,8 @@ func TestHashProcessIsHumble(t *testing.T) {
 	for _, name := range threads {
 		text, _ := os.ReadFile(name)
 		_, rest, _ := strings.Cut(string(text), ") ")
-		if nice, _ := strconv.Atoi(strings.Fields(rest)[16]); nice != 19 { // proc_pid_stat(5), field 19
-			t.Errorf("%s has the nice value %d, want 19", name, nice)
+		if nice, _ := strconv.Atoi(strings.Fields(rest)[16]); nice != 10 { // proc_pid_stat(5), field 19
+			t.Errorf("%s has the nice value %d, want 10", name, nice)
 		}
 	}
 	if environ, err := os.ReadFile(folder + "/environ"); err != nil || string(environ) != "GOMAXPROCS=1\x00" {

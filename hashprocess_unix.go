@@ -14,4 +14,4 @@ func setApart(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: t
 // goBehind has all others go before this process, which is alone in its group:
 // Linux would lower one thread when asked for a process. Where that is forbidden,
 // it takes its turn like any other.
-func goBehind() { _ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 19) }
+func goBehind() { _ = syscall.Setpriority(syscall.PRIO_PGRP, 0, 10) }
