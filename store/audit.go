@@ -106,7 +106,7 @@ func (t *tx) append(e entry) error {
 		t.head.lane, seq, string(e.at), e.actor, string(e.role), e.session, string(e.action), e.object, e.version,
 		c[0], c[1], c[2], string(e.outcome), e.address, e.request, mac)
 	if err == nil {
-		err = t.indexTrail(seq)
+		err = t.indexTrail(e, seq)
 	}
 	if err != nil {
 		return fmt.Errorf("%w: no entry in the audit trail: %w", ErrUnavailable, err)

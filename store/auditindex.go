@@ -13,27 +13,27 @@ type touch struct {
 	seq     int64
 }
 
+// manyPatients is how many patients an entry may touch and still be left for the
+// next time: so many of those would take long all at once.
+const manyPatients = 10
+
 // indexTrail brings the indexes of patients and actors up to date at every so many
-// entries of the lane, seq being the last. Those behind are found without them (see
-// statement.notIndexed).
-func (t *tx) indexTrail(seq int64) error {
-	if seq == 1 {
-		if _, err := t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, 0)`, t.head.lane); err != nil {
-			return err
-		}
-	}
-	if seq%t.s.indexEvery != 0 {
+// entries of the lane, seq being the last, or when it touched many patients. Those
+// behind are found without them (see statement.notIndexed). What is there already,
+// as a program from before step 4 may have written it, stays.
+func (t *tx) indexTrail(e entry, seq int64) error {
+	if seq%t.s.indexEvery != 0 && len(e.patients) <= manyPatients {
 		return nil
 	}
-	_, err := t.conn.exec(`INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT a.patient, a.at, a.lane, a.seq `+notIndexed+`
-		AND a.patient <> '' ORDER BY a.patient, a.at, a.seq`, t.head.lane)
-	if err != nil {
-		return err
-	}
-	_, err = t.conn.exec(`INSERT INTO audit_actors (actor, at, lane, seq) SELECT a.actor, a.at, a.lane, a.seq `+notIndexed+`
-		AND `+toOthers+` ORDER BY a.actor, a.at, a.seq`, t.head.lane)
-	if err != nil {
-		return err
+	for _, statement := range []string{
+		`INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT a.patient, a.at, a.lane, a.seq ` + notIndexed + `
+			AND a.patient <> '' ORDER BY a.patient, a.at, a.seq ON CONFLICT (patient_id, at, lane, seq) DO NOTHING`,
+		`INSERT INTO audit_actors (actor, at, lane, seq) SELECT a.actor, a.at, a.lane, a.seq ` + notIndexed + `
+			AND ` + toOthers + ` ORDER BY a.actor, a.at, a.seq ON CONFLICT (actor, at, lane, seq) DO NOTHING`,
+	} {
+		if _, err := t.conn.exec(statement, t.head.lane); err != nil {
+			return err
+		}
 	}
 	rows, err := t.rows(`SELECT a.patients, a.at, a.seq `+notIndexed+` AND a.patients <> ''`, t.head.lane)
 	if err != nil {
@@ -46,11 +46,11 @@ func (t *tx) indexTrail(seq int64) error {
 	if err := t.index(slices.Concat(entries...)); err != nil {
 		return err
 	}
-	_, err = t.conn.exec(`UPDATE audit_indexed SET seq = $1 WHERE lane = $2`, seq, t.head.lane)
+	_, err = t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET seq = excluded.seq`, t.head.lane, seq)
 	return err
 }
 
-const notIndexed = `FROM audit_indexed i JOIN audit a ON a.lane = i.lane AND a.seq > i.seq WHERE i.lane = $1`
+const notIndexed = `FROM audit a WHERE a.lane = $1 AND a.seq > COALESCE((SELECT i.seq FROM audit_indexed i WHERE i.lane = $1), 0)`
 
 // toOthers is said of the entries in the index of actors. What patients did to
 // their own data is in that of patients.
@@ -82,6 +82,7 @@ func (t *tx) index(list []touch) error {
 		for i, e := range list[:size] {
 			q.add([]string{"($, $, $, $)", ", ($, $, $, $)"}[min(i, 1)], e.patient, e.at, t.head.lane, e.seq)
 		}
+		q.add(` ON CONFLICT (patient_id, at, lane, seq) DO NOTHING`)
 		if _, err := t.conn.exec(q.text.String(), q.args...); err != nil {
 			return err
 		}

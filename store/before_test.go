@@ -5,12 +5,12 @@ import (
 	"testing"
 
 	"healthrecords/store"
+	"healthrecords/store/storetest"
 )
 
 // toStepOne makes the database one of the first release.
 func (p *practice) toStepOne() {
 	p.t.Helper()
-	p.Close()
 	for _, statement := range []string{
 		`DROP TABLE recovery_codes`, `DROP TABLE limits`, `DROP TABLE one_use`, `DROP TABLE invitations`,
 		`DROP INDEX accounts_by_email`, `DROP INDEX sessions_live`, `DROP INDEX sessions_over`, `DROP INDEX outbox_done`, `DROP INDEX audit_by_time`,
@@ -37,6 +37,7 @@ func TestDatabaseOfTheFirstRelease(t *testing.T) {
 		t.Fatal(err)
 	}
 	accesses := p.accesses(pat, pat.Account)
+	p.Close()
 	p.toStepOne()
 	p.open()
 	want := append([]string{"patient.access-log by patient: done"}, accesses...)
@@ -52,5 +53,46 @@ func TestDatabaseOfTheFirstRelease(t *testing.T) {
 	}
 	p.secured(pat)
 	wantErr(t, "sign-in without a code", p.signInWith("pat", nil, nil), store.ErrOTPRequired)
+	p.wantTrail()
+}
+
+// A program from before step 4 that goes on for a while indexes some entries by
+// itself, and may begin lanes of the trail.
+func TestIndexGoesOnAfterAProgramFromBefore(t *testing.T) {
+	p := newPractice(t)
+	p.IndexEvery(1000)
+	ctx := t.Context()
+	admin := p.staff("admin")
+	pat := p.patient("pat", p.doctor(admin, "doc").Account)
+	p.patient("pat2")
+	if _, err := p.Patients(ctx, admin, wholePage); err != nil {
+		t.Fatal(err)
+	}
+	want := append([]string{"patient.access-log by patient: done"}, p.accesses(pat, pat.Account)...)
+	p.exec(`INSERT INTO audit_patients SELECT p.id, a.at, a.lane, a.seq FROM audit a, accounts p WHERE a.patients LIKE '%' || p.id || '%'`)
+	p.exec(`DELETE FROM audit_indexed`)
+	p.IndexEvery(1)
+	if _, err := p.Me(ctx, admin); err != nil {
+		t.Fatalf("Me error = %v, want nil", err)
+	}
+	if got := p.accesses(pat, pat.Account); !slices.Equal(got, want) {
+		t.Errorf("AccessLog = %q, want %q", got, want)
+	}
+	p.wantTrail()
+}
+
+// So is a backup of one.
+func TestBackupOfTheFirstRelease(t *testing.T) {
+	storetest.NeedsSQLite(t)
+	p := newPractice(t)
+	pat := p.patient("pat", p.doctor(p.staff("admin"), "doc").Account)
+	p.record(pat, "before")
+	p.IndexEvery(1000) // as there is nothing of step 4
+	p.toStepOne()
+	file, _ := p.backup()
+	p.restore(file)
+	if n := p.count(`SELECT COUNT(*) FROM records`); n != 1 {
+		t.Errorf("%d records were restored, want 1", n)
+	}
 	p.wantTrail()
 }

@@ -179,6 +179,7 @@ func TestEachActionHasItsOwnOutcome(t *testing.T) {
 			t.Errorf("%s = %d, want %d", query, n, want)
 		}
 	}
+	p.exec(`DROP TRIGGER fails`)
 	p.wantTrail()
 }
 

@@ -117,6 +117,9 @@ func (s *Store) copyTo(ctx context.Context, target *conn) (Copied, error) {
 		if err := to.applySteps(pending); err != nil {
 			return err
 		}
+		if err := to.script(`DELETE FROM audit_indexed`); err != nil { // which step 4 filled
+			return err
+		}
 		for _, table := range tables() {
 			if result.Rows[table], err = copyTable(from.conn, target, table); err != nil {
 				return fmt.Errorf("table %s: %w", table, err)

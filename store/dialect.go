@@ -22,6 +22,7 @@ type dialect struct {
 	encoding       string // answers how text is kept; "" where it is always UTF-8
 	listTables     string
 	integrityCheck string // answers "ok", or what is damaged; "" where there is none
+	strangers      string // answers what stands beside the tables and is not ours; "" where that is not looked for
 	clean          string // gives up the room of what was deleted
 	analyze        string // looks anew at what is in the tables, to find the best way to it; "" where that is not needed
 	emptyLog       string // moves what is in the log beside the file into it; "" where there is none
@@ -31,8 +32,9 @@ type dialect struct {
 	// indexed yet is looked through, in all lanes together.
 	indexEvery int64
 
-	adapt      func(schema string) string // turns the schema's common text into the database's
-	appendOnly string                     // makes the database itself refuse to change the trail
+	adapt          func(schema string) string // turns the schema's common text into the database's
+	waitForActions string                     // in a setup: nobody acts any more, also of a program from before
+	appendOnly     string                     // makes the database itself refuse to change the trail
 
 	newWriter func(*Store, *conn) writer // takes the connection over
 }

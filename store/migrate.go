@@ -55,6 +55,11 @@ func (t *tx) applySteps(numbers []int) error {
 			return err
 		}
 	}
+	if len(numbers) > 0 && numbers[0] > 1 && t.waitForActions != "" {
+		if err := t.script(t.waitForActions); err != nil {
+			return err
+		}
+	}
 	for _, n := range numbers {
 		text := t.adapt("-- " + steps[n-1])
 		if n == 1 {
@@ -85,6 +90,7 @@ func (t *tx) hashEmails() error {
 		return err
 	}
 	for _, id := range ids {
+		clear(t.met) // none is asked for twice
 		a, err := t.account(id)
 		if errors.Is(err, errSealed) {
 			continue // which the log has

@@ -34,10 +34,11 @@ func postgres(timeout time.Duration) *dialect {
 		clean:         "VACUUM accounts, assignments, notes, note_versions, outbox, records, record_versions, sessions",
 		share:         " FOR SHARE",
 		// Text sorts and compares by its bytes, as in SQLite.
-		indexEvery: 64,
-		adapt:      strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT").Replace,
-		appendOnly: appendOnlyPostgres,
-		newWriter:  func(s *Store, c *conn) writer { return newTransactor(s, c) },
+		indexEvery:     64,
+		adapt:          strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT").Replace,
+		waitForActions: "LOCK TABLE schema_steps IN EXCLUSIVE MODE", // see attempts
+		appendOnly:     appendOnlyPostgres,
+		newWriter:      func(s *Store, c *conn) writer { return newTransactor(s, c) },
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -140,7 +141,8 @@ func (r *Restored) examine(ctx context.Context, o Options, a Actor, erased []era
 }
 
 // sound looks for damage that SQLite itself can see, and for missing rows, but
-// for those that opening the copy may have added.
+// for those that opening the copy may have added, as to the indexes of the trail,
+// which are held against it later.
 func (t *tx) sound(m Manifest) error {
 	for _, check := range []struct{ query, what string }{
 		{t.integrityCheck, "its structure is damaged"},
@@ -163,12 +165,16 @@ func (t *tx) sound(m Manifest) error {
 		return err
 	}
 	for table := range m.Rows {
-		if table != "schema_steps" && table != "data_keys" && counts[table] != m.Rows[table] {
+		if !slices.Contains(addedTo, table) && counts[table] != m.Rows[table] {
 			return fmt.Errorf("%w: the table %s has %d rows, not %d", ErrBackup, table, counts[table], m.Rows[table])
 		}
 	}
 	return nil
 }
+
+// addedTo are the tables that get rows when a database is opened, or is brought up
+// to date.
+var addedTo = []string{"schema_steps", "data_keys", "audit_patients", "audit_actors", "audit_indexed"}
 
 // hold runs statements on a database that nobody else has open. Until it is
 // released, who else opens it finds it locked. It returns ErrInUse when somebody

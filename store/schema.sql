@@ -247,7 +247,8 @@ CREATE TABLE audit_indexed (
     lane INTEGER PRIMARY KEY,
     seq  INTEGER NOT NULL -- of the last entry that is in audit_patients and audit_actors
 );
-INSERT INTO audit_indexed (lane, seq) SELECT lane, MAX(seq) FROM audit GROUP BY lane;
+INSERT INTO audit_indexed (lane, seq) WITH RECURSIVE lanes (lane) AS (SELECT 0 UNION ALL SELECT lane + 1 FROM lanes WHERE lane < 63)
+    SELECT l.lane, COALESCE((SELECT MAX(a.seq) FROM audit a WHERE a.lane = l.lane), 0) FROM lanes l;
 INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT patient, at, lane, seq FROM audit WHERE patient <> '' ORDER BY patient, at;
 DROP INDEX audit_by_patient;
 

@@ -118,8 +118,10 @@ func (v *verifier) compareIndexed(t *tx) error {
 		}
 		delete(v.indexed, end.lane)
 	}
-	for lane := range v.indexed {
-		return &TrailError{lane, 0, indexedEdited}
+	for lane, indexed := range v.indexed {
+		if indexed != 0 {
+			return &TrailError{lane, 0, indexedEdited}
+		}
 	}
 	return nil
 }
@@ -172,19 +174,28 @@ func (v *verifier) indexSum(id string, at Instant, lane int, seq int64) uint64 {
 	return binary.BigEndian.Uint64(v.sum.Sum(nil))
 }
 
-// checkStructure finds indexes that do not lead to every row: what is asked of
-// the trail, here and elsewhere, is answered out of them. PostgreSQL does not
-// look for that by itself.
+// checkStructure finds indexes that do not lead to every row, and what stands in
+// for a table or acts on one: what is asked of the trail, here and elsewhere, is
+// answered out of them. PostgreSQL does not look for that by itself.
 func (t *tx) checkStructure() error {
 	if t.integrityCheck == "" {
 		return nil
 	}
 	var found string
 	err := t.row(t.integrityCheck).Scan(&found)
-	if err != nil || found == "ok" {
+	if err == nil && found != "ok" {
+		return &TrailError{0, 0, "the database is damaged, or its indexes were edited: " + found}
+	}
+	if err == nil {
+		err = t.row(t.strangers).Scan(&found)
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
 		return err
 	}
-	return &TrailError{0, 0, "the database is damaged, or its indexes were edited: " + found}
+	return &TrailError{0, 0, "somebody put the " + found + " into the database"}
 }
 
 // misled returns the first entry to which an index leads too seldom or too often,
