@@ -222,7 +222,8 @@ func (t *tx) deleteAccount(a *account) error {
 	if _, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, a.id); err != nil {
 		return err
 	}
-	_, err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, t.at(), a.id)
+	a.deletedAt = t.at()
+	_, err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, a.deletedAt, a.id)
 	t.entry.version = a.version
 	return err
 }

@@ -140,8 +140,8 @@ func assign(into any, value driver.Value) bool {
 			*p = v
 			return true
 		case *bool:
-			*p = v != 0
-			return true
+			*p = v == 1
+			return v == 0 || v == 1
 		}
 	case []byte:
 		if p, ok := into.(*[]byte); ok {
