@@ -85,7 +85,8 @@ func startHashProcess() (*hashProcess, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program, hashCommand)
+	cmd := exec.Command(program)
+	cmd.Args = []string{os.Args[0], hashCommand} // as the list of processes shows it
 	cmd.Env = []string{"GOMAXPROCS=1"} // a second would have nothing to do
 	setApart(cmd)
 	in, err := cmd.StdinPipe()
