@@ -46,6 +46,8 @@ func TrailQueries() []string {
 // FillTrail adds n entries of a practice of some size: of ten, seven read a
 // record, two list 25 patients, and one makes a record.
 func (s *Store) FillTrail(ctx context.Context, patient string, n int) error {
+	defer s.IndexEvery(s.indexEvery)
+	s.IndexEvery(s.dialect.indexEvery)
 	var others []string
 	for range 25 {
 		others = append(others, s.NewID())
