@@ -62,6 +62,20 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
+// put is exec for a row whose count nobody asks for: SQLite's driver hands all its
+// values over at once only where rows may come back.
+func (c *conn) put(query string, args ...any) error {
+	if !c.prepared {
+		_, err := c.exec(query, args...)
+		return err
+	}
+	rows, err := c.query(query, args)
+	if err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
 func (c *conn) rows(query string, args ...any) (rowScanners, error) {
 	if c.prepared {
 		return c.query(query, args)
