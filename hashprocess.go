@@ -87,7 +87,7 @@ func startHashProcess() (*hashProcess, error) {
 	}
 	cmd := exec.Command(program)
 	cmd.Args = []string{os.Args[0], hashCommand} // as the list of processes shows it
-	cmd.Env = []string{"GOMAXPROCS=1"} // a second would have nothing to do
+	cmd.Env = []string{"GOMAXPROCS=1"}           // a second would have nothing to do
 	setApart(cmd)
 	in, err := cmd.StdinPipe()
 	if err != nil {
