@@ -106,7 +106,7 @@ func (s *Store) Patients(ctx context.Context, a Actor, p Paging) (Page[Patient],
 	err := s.listing(p)(ctx, a, ListPatients, "", func(t *tx) (err error) {
 		narrow := func(q *statement, _ Position, _ int) { t.visible(q, "a.id") }
 		if t.who.role == DoctorRole {
-			narrow = treated(t.who.id)
+			narrow = patientsOf(t.who.id)
 		}
 		list, err = t.patients(p, narrow)
 		return err
@@ -122,16 +122,16 @@ func (s *Store) TreatedBy(ctx context.Context, a Actor, doctor string, p Paging)
 			return err
 		}
 		var err error
-		list, err = t.patients(p, treated(doctor))
+		list, err = t.patients(p, patientsOf(doctor))
 		return err
 	})
 	return list, err
 }
 
-// treated narrows a list of accounts to the patients of a doctor. The pairs are cut
+// patientsOf narrows a list of accounts to the patients of a doctor. The pairs are cut
 // to a page first, in their index, so that no more patients are looked up than are
 // shown, however many the doctor has.
-func treated(doctor string) narrowing {
+func patientsOf(doctor string) narrowing {
 	return func(q *statement, from Position, limit int) {
 		newest := newestFirst("x.patient_id")
 		q.add(" AND a.id IN (SELECT x.patient_id "+pairs+" AND x.doctor_id = $", doctor)
