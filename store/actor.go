@@ -183,7 +183,7 @@ func (t *tx) tie(patient string) (Tie, error) {
 // the row, whose id is the column given. What it says is for [tx.tie].
 func (t *tx) treated(patient string) string {
 	if t.who.role != DoctorRole {
-		return `$1 = ''`
+		return `$1 <> $1`
 	}
 	return `EXISTS (SELECT 1 ` + pairs + ` AND x.doctor_id = $1 AND x.patient_id = ` + patient + `)`
 }
