@@ -201,3 +201,25 @@ func (p *practice) eventIDs(at store.Paging, list func(store.Paging) (store.Page
 
 // second is the error of a call that also returns something else.
 func second[T any](_ T, err error) error { return err }
+
+// Nobody waits for the many rows of many entries that touched many patients.
+func TestEntryOfManyPatientsIsIndexedAtOnce(t *testing.T) {
+	p := newPractice(t)
+	p.IndexEvery(1000)
+	admin := p.staff("admin")
+	for i := range 11 {
+		if _, err := p.Patients(t.Context(), admin, wholePage); err != nil {
+			t.Fatal(err)
+		}
+		if n := p.count(`SELECT MAX(seq) FROM audit_indexed`); n != 0 {
+			t.Errorf("after a list of %d patients the index ends at entry %d, want 0", i, n)
+		}
+		p.patient(fmt.Sprint("pat", i))
+	}
+	if _, err := p.Patients(t.Context(), admin, wholePage); err != nil {
+		t.Fatal(err)
+	}
+	if n, last := p.count(`SELECT MAX(seq) FROM audit_indexed`), p.count(`SELECT MAX(seq) FROM audit`); n != last {
+		t.Errorf("after a list of 11 patients the index ends at entry %d, want %d", n, last)
+	}
+}
