@@ -21,7 +21,7 @@ var sqlite = dialect{
 	tableExists:    "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1",
 	listTables:     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY name",
 	integrityCheck: "PRAGMA integrity_check(1)",
-	strangers:      "SELECT type || ' ' || name FROM sqlite_master WHERE type = 'view' OR type = 'trigger' AND tbl_name <> 'audit' LIMIT 1",
+	strangers:      "SELECT type || ' ' || name FROM sqlite_master WHERE type IN ('view', 'trigger') AND INSTR($1, sql) = 0 LIMIT 1",
 	clean:          "VACUUM",
 	emptyLog:       "PRAGMA wal_checkpoint(TRUNCATE)",
 	indexEvery:     512,

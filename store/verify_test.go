@@ -556,6 +556,23 @@ func TestVerifyTrailFindsAnEditedIndexOfActors(t *testing.T) {
 	}
 }
 
+// What stands in for a table may leave out what it likes, and when it likes.
+func TestVerifyTrailFindsWhatWasPutIn(t *testing.T) {
+	b := newBookkeeping(t)
+	for _, c := range []struct {
+		how        string
+		statements []string
+	}{
+		{"the view audit_patients", []string{`ALTER TABLE audit_patients RENAME TO hidden`, `CREATE VIEW audit_patients AS SELECT * FROM hidden`}},
+		{"the trigger late", []string{`CREATE TRIGGER late AFTER INSERT ON records BEGIN DELETE FROM notes; END`}},
+		{"the trigger late", []string{`CREATE TRIGGER late AFTER INSERT ON audit BEGIN DELETE FROM audit_patients; END`}},
+		{"the trigger audit_update", []string{`CREATE TRIGGER audit_update BEFORE UPDATE ON audit BEGIN SELECT 1; END`}},
+	} {
+		_, err := b.verify(t, b.bend(t, b.file, c.statements...), b.whole)
+		wantFinding(t, err, 0, "somebody put "+c.how+" into the database")
+	}
+}
+
 // What is said to be in the index is not looked for elsewhere.
 func TestVerifyTrailFindsAnEditedEndOfTheIndex(t *testing.T) {
 	b := newBookkeeping(t)
