@@ -105,7 +105,7 @@ func TestTrailGrownAfterAThousandEntries(t *testing.T) {
 		{1, true},
 		{999, false},
 		{1, true},
-		{5000, true},
+		{2000, true},
 		{999, false},
 	} {
 		if err := p.FillTrail(t.Context(), pat.Account, c.entries); err != nil {

@@ -44,7 +44,8 @@ func TrailQueries() []string {
 }
 
 // FillTrail adds n entries of a practice of some size: of ten, seven read a
-// record, two list 25 patients, and one makes a record.
+// record, two list 25 patients, and one makes a record. It keeps 500 at a time,
+// so that no action meets its limit on a slow database.
 func (s *Store) FillTrail(ctx context.Context, patient string, n int) error {
 	defer s.IndexEvery(s.indexEvery)
 	s.IndexEvery(s.dialect.indexEvery)
@@ -54,7 +55,7 @@ func (s *Store) FillTrail(ctx context.Context, patient string, n int) error {
 	}
 	record := s.NewID()
 	for n > 0 {
-		batch := min(n, 10_000)
+		batch := min(n, 500)
 		err := s.write(ctx, func(t *tx) error {
 			for i := range batch {
 				e := entry{actor: patient, role: PatientRole, session: record, action: ReadRecord, object: record,
