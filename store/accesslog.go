@@ -220,15 +220,15 @@ func (f EventFilter) narrow(q *statement, table string, from Position) {
 	q.behind(order{column + ", " + table + ".lane, " + table + ".seq", descending}, from, from.Key, lane, seq)
 }
 
-// everyday are the actions that the index audit_by_action leaves out, as it says
-// so. What both seldom methods return lets the databases use an index of theirs.
-const everyday = `('self.read', 'session.open', 'session.refresh', 'doctor.list', 'patient.list', 'patient.read', 'patient.records', 'record.list', 'record.read', 'record.create', 'note.list', 'note.create')`
+// everyday leaves out the actions that the index audit_by_action leaves out, as it
+// says so. What both seldom methods return lets the databases use an index of theirs.
+const everyday = `a.action <> 'record.read' AND a.action <> 'record.list' AND a.action <> 'patient.records' AND a.action <> 'self.read' AND a.action <> 'session.refresh' AND a.action <> 'session.open' AND a.action <> 'record.create' AND a.action <> 'note.list' AND a.action <> 'note.create' AND a.action <> 'patient.list' AND a.action <> 'patient.read' AND a.action <> 'doctor.list'`
 
 func (a Action) seldom() string {
 	if strings.Contains(everyday, "'"+string(a)+"'") {
 		return ""
 	}
-	return " AND a.action NOT IN " + everyday
+	return " AND " + everyday
 }
 
 func (o Outcome) seldom() string {

@@ -147,7 +147,7 @@ func TestEverydayActionsAreThoseOfTheSchema(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "ON audit (action, at, lane, seq) WHERE action NOT IN " + store.Everyday + ";"; !strings.Contains(string(schema), want) {
+	if want := "ON audit (action, at, lane, seq) WHERE " + strings.ReplaceAll(store.Everyday, "a.action", "action") + ";"; !strings.Contains(string(schema), want) {
 		t.Errorf("schema.sql does not contain %q", want)
 	}
 }

@@ -17,7 +17,7 @@ var (
 // MaxWaiting is how many actions may wait.
 const MaxWaiting = maxWaiting
 
-// Everyday are the actions that the index of seldom ones leaves out.
+// Everyday leaves out what the index of seldom actions leaves out.
 const Everyday = everyday
 
 // Waiting is how many actions wait now.
