@@ -180,7 +180,7 @@ func (t *tx) keepStaff(a *account) error {
 	if a.role != Staff || t.who.role == Operator {
 		return nil
 	}
-	_, err := t.exec(`INSERT INTO milestones (name, at) VALUES ('staff', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
+	err := t.exec(`INSERT INTO milestones (name, at) VALUES ('staff', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (t *tx) deleteAccount(a *account) error {
 		return err
 	}
 	for _, side := range []string{"patient_id", "doctor_id"} { // each has an index
-		if _, err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE ended_at IS NULL AND `+side+` = $2`, t.at(), a.id); err != nil {
+		if err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE ended_at IS NULL AND `+side+` = $2`, t.at(), a.id); err != nil {
 			return err
 		}
 	}
@@ -219,11 +219,11 @@ func (t *tx) deleteAccount(a *account) error {
 	if err := t.voidTokens(a.id); err != nil {
 		return err
 	}
-	if _, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, a.id); err != nil {
+	if err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, a.id); err != nil {
 		return err
 	}
 	a.deletedAt = t.at()
-	_, err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, a.deletedAt, a.id)
+	err := t.exec(`UPDATE accounts SET deleted_at = $1 WHERE id = $2`, a.deletedAt, a.id)
 	t.entry.version = a.version
 	return err
 }

@@ -219,7 +219,7 @@ func (t *tx) insertAccount(a *account) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO accounts (id, role, name_hash, data_key_id, wrapped_key, profile, password,
+	err = t.exec(`INSERT INTO accounts (id, role, name_hash, data_key_id, wrapped_key, profile, password,
 			active, verified, version, paired, renamed, created_at, updated_at, email_hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $11, $12, $13)`,
 		a.id, a.role, t.s.keys.nameHashOf(a), dataKey, wrapped, a.sealedProfile(), a.sealedPassword(),
@@ -247,7 +247,7 @@ func (t *tx) updateAccount(a *account) error {
 		return err
 	}
 	a.version++
-	_, err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
+	err := t.exec(`UPDATE accounts SET profile = $1, password = $2, active = $3, verified = $4, version = $5,
 			renamed = $6, updated_at = $7, otp_on = $8, otp = $9, email_hash = $10, devices_since = $11 WHERE id = $12`,
 		a.sealedProfile(), a.sealedPassword(), flag(a.active), flag(a.verified), a.version, a.renamed, t.at(),
 		flag(a.otpOn), orNull(a.sealedOTP()), orNull(t.s.keys.emailHash(a.user.Email)), a.secrets.devicesSince, a.id)

@@ -104,7 +104,7 @@ func (t *tx) carryOut(plan *pairing) error {
 		}
 	}
 	for _, id := range slices.Concat([]string{plan.own.id}, plan.begin, plan.end) {
-		if _, err := t.exec(`UPDATE accounts SET paired = paired + 1 WHERE id = $1`, id); err != nil {
+		if err := t.exec(`UPDATE accounts SET paired = paired + 1 WHERE id = $1`, id); err != nil {
 			return err
 		}
 	}
@@ -128,7 +128,7 @@ func (t *tx) pair(patient, doctor string) error {
 	if err != nil || stands {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO assignments (patient_id, doctor_id, since) VALUES ($1, $2, $3)`, patient, doctor, t.at())
+	err = t.exec(`INSERT INTO assignments (patient_id, doctor_id, since) VALUES ($1, $2, $3)`, patient, doctor, t.at())
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (t *tx) pair(patient, doctor string) error {
 }
 
 func (t *tx) unpair(patient, doctor string) error {
-	_, err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE patient_id = $2 AND doctor_id = $3 AND ended_at IS NULL`, t.at(), patient, doctor)
+	err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE patient_id = $2 AND doctor_id = $3 AND ended_at IS NULL`, t.at(), patient, doctor)
 	return err
 }
 
@@ -153,7 +153,7 @@ func (t *tx) touchPartners(id string) error {
 		return err
 	}
 	t.concerns(patients...)
-	_, err = t.exec(`UPDATE accounts SET paired = paired + 1 WHERE id IN (
+	err = t.exec(`UPDATE accounts SET paired = paired + 1 WHERE id IN (
 		SELECT doctor_id FROM assignments WHERE ended_at IS NULL AND patient_id = $1
 		UNION SELECT patient_id FROM assignments WHERE ended_at IS NULL AND doctor_id = $1)`, id)
 	return err

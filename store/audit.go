@@ -100,7 +100,7 @@ func (t *tx) append(e entry) error {
 	seq := t.head.seq + 1
 	mac := e.mac(t.s.keys.trail, t.head.mac, t.head.lane, seq)
 	c := e.columns()
-	err := t.conn.put(`INSERT INTO audit (lane, seq, at, actor, role, session, action, object, version,
+	err := t.conn.exec(`INSERT INTO audit (lane, seq, at, actor, role, session, action, object, version,
 			patient, patients, fields, outcome, address, request, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		t.head.lane, seq, string(e.at), e.actor, string(e.role), e.session, string(e.action), e.object, e.version,

@@ -31,7 +31,7 @@ func (t *tx) indexTrail(e entry, seq int64) error {
 		`INSERT INTO audit_actors (actor, at, lane, seq) SELECT a.actor, a.at, a.lane, a.seq ` + notIndexed + `
 			AND ` + toOthers + ` ORDER BY a.actor, a.at, a.seq ON CONFLICT (actor, at, lane, seq) DO NOTHING`,
 	} {
-		if _, err := t.conn.exec(statement, t.head.lane); err != nil {
+		if err := t.conn.exec(statement, t.head.lane); err != nil {
 			return err
 		}
 	}
@@ -46,7 +46,7 @@ func (t *tx) indexTrail(e entry, seq int64) error {
 	if err := t.index(slices.Concat(entries...)); err != nil {
 		return err
 	}
-	_, err = t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET seq = excluded.seq`, t.head.lane, seq)
+	err = t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET seq = excluded.seq`, t.head.lane, seq)
 	return err
 }
 
@@ -83,7 +83,7 @@ func (t *tx) index(list []touch) error {
 			q.add([]string{"($, $, $, $)", ", ($, $, $, $)"}[min(i, 1)], e.patient, e.at, t.head.lane, e.seq)
 		}
 		q.add(` ON CONFLICT (patient_id, at, lane, seq) DO NOTHING`)
-		if _, err := t.conn.exec(q.text.String(), q.args...); err != nil {
+		if err := t.conn.exec(q.text.String(), q.args...); err != nil {
 			return err
 		}
 		list = list[size:]

@@ -135,7 +135,7 @@ func (m *committer) next(batched int) *job {
 }
 
 func (m *committer) transaction(f func(*head) error) (err error) {
-	if _, err := m.conn.exec(beginWrite); err != nil {
+	if err := m.conn.exec(beginWrite); err != nil {
 		return err
 	}
 	defer func() {
@@ -151,7 +151,7 @@ func (m *committer) transaction(f func(*head) error) (err error) {
 	if err := f(&h); err != nil {
 		return err
 	}
-	if _, err = m.conn.exec("COMMIT"); err == nil {
+	if err = m.conn.exec("COMMIT"); err == nil {
 		m.s.grow(h.seq - before)
 	}
 	return err
@@ -220,11 +220,19 @@ type tx struct {
 func (t *tx) at() Instant { return InstantOf(t.now) }
 
 // exec is conn.exec for what the action can be undone of.
-func (t *tx) exec(query string, args ...any) (int64, error) {
+func (t *tx) exec(query string, args ...any) error {
+	if err := t.save(); err != nil {
+		return err
+	}
+	return t.conn.exec(query, args...)
+}
+
+// changed is exec for who asks how many rows were changed.
+func (t *tx) changed(query string, args ...any) (int64, error) {
 	if err := t.save(); err != nil {
 		return 0, err
 	}
-	return t.conn.exec(query, args...)
+	return t.conn.changed(query, args...)
 }
 
 // save makes the savepoint that the action is undone to. Most actions read, and
@@ -234,7 +242,7 @@ func (t *tx) save() error {
 		return nil
 	}
 	t.saved = true
-	_, err := t.conn.exec("SAVEPOINT action")
+	err := t.conn.exec("SAVEPOINT action")
 	return err
 }
 
@@ -242,7 +250,7 @@ func (t *tx) undo() error {
 	if !t.saved {
 		return nil
 	}
-	_, err := t.conn.exec("ROLLBACK TO action")
+	err := t.conn.exec("ROLLBACK TO action")
 	return err
 }
 
@@ -250,6 +258,6 @@ func (t *tx) keep() error {
 	if !t.saved {
 		return nil
 	}
-	_, err := t.conn.exec("RELEASE action")
+	err := t.conn.exec("RELEASE action")
 	return err
 }

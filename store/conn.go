@@ -13,9 +13,10 @@ import (
 // where the dialect keeps them. One goroutine at a time uses it.
 type conn struct {
 	*dialect
-	ctx   context.Context
-	c     *sql.Conn
-	stmts map[string]driver.Stmt
+	ctx    context.Context
+	c      *sql.Conn
+	stmts  map[string]driver.Stmt
+	values []driver.NamedValue // of the statement that is run
 }
 
 func newConn(ctx context.Context, db *sql.DB, d *dialect) (*conn, error) {
@@ -50,8 +51,21 @@ func (c *conn) discard() {
 	c.c.Raw(func(any) error { return driver.ErrBadConn })
 }
 
-// exec returns how many rows were changed.
-func (c *conn) exec(query string, args ...any) (int64, error) {
+// exec runs a statement that answers no rows.
+func (c *conn) exec(query string, args ...any) error {
+	if !c.prepared {
+		_, err := c.c.ExecContext(c.ctx, query, storable(args)...)
+		return err
+	}
+	rows, err := c.query(query, args) // SQLite's driver hands all values over at once only where rows may come back
+	if err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+// changed is exec for who asks how many rows were changed.
+func (c *conn) changed(query string, args ...any) (int64, error) {
 	if c.prepared {
 		return c.execute(query, args)
 	}
@@ -60,20 +74,6 @@ func (c *conn) exec(query string, args ...any) (int64, error) {
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-// put is exec for a row whose count nobody asks for: SQLite's driver hands all its
-// values over at once only where rows may come back.
-func (c *conn) put(query string, args ...any) error {
-	if !c.prepared {
-		_, err := c.exec(query, args...)
-		return err
-	}
-	rows, err := c.query(query, args)
-	if err != nil {
-		return err
-	}
-	return rows.Close()
 }
 
 func (c *conn) rows(query string, args ...any) (rowScanners, error) {

@@ -43,11 +43,15 @@ func (c *conn) run(query string, args []any, use func(driver.Stmt, []driver.Name
 		if err != nil {
 			return err
 		}
-		values, err := driverValues(args)
-		if err != nil {
-			return err
+		c.values = c.values[:0]
+		for i, arg := range args {
+			v, err := driver.DefaultParameterConverter.ConvertValue(arg)
+			if err != nil {
+				return err
+			}
+			c.values = append(c.values, driver.NamedValue{Ordinal: i + 1, Value: v})
 		}
-		return use(s, values)
+		return use(s, c.values)
 	})
 }
 
@@ -72,18 +76,6 @@ func (c *conn) query(query string, args []any) (*driverRows, error) {
 		}
 		return err
 	})
-}
-
-func driverValues(args []any) ([]driver.NamedValue, error) {
-	values := make([]driver.NamedValue, len(args))
-	for i, arg := range args {
-		v, err := driver.DefaultParameterConverter.ConvertValue(arg)
-		if err != nil {
-			return nil, err
-		}
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
-	}
-	return values, nil
 }
 
 // driverRows are the rows of a query, as *sql.Rows are.

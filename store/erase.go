@@ -66,12 +66,12 @@ func (t *tx) erase(id, reason string) error {
 		`DELETE FROM limits WHERE account_id = $1`,
 		`DELETE FROM accounts WHERE id = $1`,
 	} {
-		if _, err := t.exec(statement, id); err != nil {
+		if err := t.exec(statement, id); err != nil {
 			return err
 		}
 	}
 	sealed := t.s.keys.general.seal(place("erasures.reason", id, 0), reason)
-	_, err := t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3)`, id, t.at(), sealed)
+	err := t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3)`, id, t.at(), sealed)
 	return err
 }
 
@@ -115,7 +115,7 @@ func (s *Store) eraseAgain(ctx context.Context, a Actor, erasures []erasure) (n 
 			if there, err = t.exists(`SELECT 1 FROM accounts WHERE id = $1`, e.patient); err != nil || there {
 				return err
 			}
-			_, err = t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3) ON CONFLICT (patient_id) DO NOTHING`, e.patient, e.at, e.reason)
+			err = t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3) ON CONFLICT (patient_id) DO NOTHING`, e.patient, e.at, e.reason)
 			return err
 		})
 		if err == nil && there {

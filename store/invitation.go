@@ -66,7 +66,7 @@ func (s *Store) Invite(ctx context.Context, a Actor, in *InvitationInput) (Invit
 		if err := t.enrol(own, plan); err != nil {
 			return err
 		}
-		if _, err := t.exec(`INSERT INTO invitations (account_id, created_at, expires_at) VALUES ($1, $2, $3)`, own.id, t.at(), t.at()); err != nil {
+		if err := t.exec(`INSERT INTO invitations (account_id, created_at, expires_at) VALUES ($1, $2, $3)`, own.id, t.at(), t.at()); err != nil {
 			return err
 		}
 		i, err = t.sendInvitation(own.id)
@@ -108,7 +108,7 @@ func (t *tx) sendInvitation(id string) (Invitation, error) {
 	if err != nil {
 		return Invitation{}, err
 	}
-	_, err = t.exec(`UPDATE invitations SET expires_at = $1 WHERE account_id = $2`, InstantOf(t.now.Add(invitationLifetime)), id)
+	err = t.exec(`UPDATE invitations SET expires_at = $1 WHERE account_id = $2`, InstantOf(t.now.Add(invitationLifetime)), id)
 	if err != nil {
 		return Invitation{}, err
 	}
@@ -270,10 +270,10 @@ func (t *tx) accept(own *account, in *AcceptInput) error {
 	if err := t.updateAccount(own); err != nil {
 		return err
 	}
-	if _, err := t.exec(`UPDATE accounts SET name_hash = $1 WHERE id = $2`, t.s.keys.nameHashOf(own), own.id); err != nil {
+	if err := t.exec(`UPDATE accounts SET name_hash = $1 WHERE id = $2`, t.s.keys.nameHashOf(own), own.id); err != nil {
 		return err
 	}
-	if _, err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, own.id); err != nil {
+	if err := t.exec(`DELETE FROM invitations WHERE account_id = $1`, own.id); err != nil {
 		return err
 	}
 	return t.takeName(own)

@@ -211,7 +211,7 @@ func (t *tx) loadKeys(k *keyring, isNew bool) error {
 // they were before must begin anew: once this one is committed, nothing is
 // wrapped any more by what was the newest until now.
 func (t *tx) holdDataKeys() error {
-	_, err := t.exec(`UPDATE data_keys SET created_at = created_at`)
+	err := t.exec(`UPDATE data_keys SET created_at = created_at`)
 	return err
 }
 
@@ -230,7 +230,7 @@ func (t *tx) registerDataKey(id string) error {
 		return err
 	}
 	at := max(t.at(), InstantOf(last.Time().Add(time.Microsecond)))
-	_, err = t.exec(`INSERT INTO data_keys (id, created_at) VALUES ($1, $2)`, id, at)
+	err = t.exec(`INSERT INTO data_keys (id, created_at) VALUES ($1, $2)`, id, at)
 	return err
 }
 
@@ -239,7 +239,7 @@ func (t *tx) makeServiceKey(name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`INSERT INTO service_keys (name, data_key_id, wrapped) VALUES ($1, $2, $3)`, name, id, wrapped)
+	err = t.exec(`INSERT INTO service_keys (name, data_key_id, wrapped) VALUES ($1, $2, $3)`, name, id, wrapped)
 	return err
 }
 

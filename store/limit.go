@@ -88,7 +88,7 @@ func (t *tx) limit(subject string) (limit, error) {
 }
 
 func (t *tx) setLimit(subject, account string, l limit) error {
-	_, err := t.exec(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, $3, $4, $5)
+	err := t.exec(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (subject) DO UPDATE SET account_id = excluded.account_id,
 			failures = excluded.failures, recent = excluded.recent, at = excluded.at`,
 		[]byte(subject), orNull(account), l.failures, l.recent, l.at)
@@ -97,13 +97,13 @@ func (t *tx) setLimit(subject, account string, l limit) error {
 
 // forget sets a count back to nothing, after a success.
 func (t *tx) forget(subject string) error {
-	_, err := t.exec(`DELETE FROM limits WHERE subject = $1`, []byte(subject))
+	err := t.exec(`DELETE FROM limits WHERE subject = $1`, []byte(subject))
 	return err
 }
 
 // forgetFailures is forget for every way in to an account by its password.
 func (t *tx) forgetFailures(account string) error {
-	_, err := t.exec(`DELETE FROM limits WHERE account_id = $1 AND subject <> $2`, account, []byte(t.codeLimit(account)))
+	err := t.exec(`DELETE FROM limits WHERE account_id = $1 AND subject <> $2`, account, []byte(t.codeLimit(account)))
 	return err
 }
 
@@ -153,7 +153,7 @@ func (t *tx) settle(made attempt) error {
 // unmake takes an attempt that neither failed nor succeeded out of the counts,
 // and leaves those before it.
 func (t *tx) unmake(made attempt) error {
-	_, err := t.exec(`UPDATE limits SET failures = failures - 1, recent = recent - 1, at = CASE WHEN at = $1 THEN $2 ELSE at END
+	err := t.exec(`UPDATE limits SET failures = failures - 1, recent = recent - 1, at = CASE WHEN at = $1 THEN $2 ELSE at END
 		WHERE subject = $3 AND recent > 0`, made.at, made.before, []byte(made.subject))
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (t *tx) applySteps(numbers []int) error {
 		if err := t.script(text); err != nil {
 			return fmt.Errorf("schema step %d: %w", n, err)
 		}
-		if _, err := t.exec(`INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)`, n, t.at()); err != nil {
+		if err := t.exec(`INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)`, n, t.at()); err != nil {
 			return err
 		}
 	}
@@ -98,7 +98,7 @@ func (t *tx) hashEmails() error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.exec(`UPDATE accounts SET email_hash = $1 WHERE id = $2`, orNull(t.s.keys.emailHash(a.user.Email)), id); err != nil {
+		if err := t.exec(`UPDATE accounts SET email_hash = $1 WHERE id = $2`, orNull(t.s.keys.emailHash(a.user.Email)), id); err != nil {
 			return err
 		}
 	}

@@ -96,6 +96,6 @@ func (s *Store) EndOtherSessions(ctx context.Context, a Actor) error {
 }
 
 func (t *tx) endOtherSessions(account string) error {
-	_, err := t.exec(`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND ended_at IS NULL AND id <> $3`, t.at(), account, t.who.session)
+	err := t.exec(`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND ended_at IS NULL AND id <> $3`, t.at(), account, t.who.session)
 	return err
 }

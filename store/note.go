@@ -155,7 +155,7 @@ func (t *tx) insertNote(r *record, text string) (*note, error) {
 	n := &note{patient: r.Patient, version: 1, key: r.key}
 	n.Note = Note{ID: t.s.NewID(), Text: text, Date: t.at(), Updated: t.at(), Record: r.ID,
 		Doctor: doctor.id, DoctorName: doctor.user.Name(), renamed: doctor.renamed}
-	_, err := t.exec(`INSERT INTO notes (id, record_id, patient_id, doctor_id, content, version, created_at, updated_at)
+	err := t.exec(`INSERT INTO notes (id, record_id, patient_id, doctor_id, content, version, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, n.ID, n.Record, n.patient, n.Doctor, n.sealed(), n.version, n.Date, n.Updated)
 	t.entry.object, t.entry.version = n.ID, n.version
 	return n, err
@@ -163,7 +163,7 @@ func (t *tx) insertNote(r *record, text string) (*note, error) {
 
 // countNotes makes the version of a record tell that its notes changed.
 func (t *tx) countNotes(record string) error {
-	_, err := t.exec(`UPDATE records SET noted = noted + 1 WHERE id = $1`, record)
+	err := t.exec(`UPDATE records SET noted = noted + 1 WHERE id = $1`, record)
 	return err
 }
 
@@ -200,13 +200,13 @@ func (t *tx) updateNote(n *note) error {
 	if len(t.entry.fields) == 0 {
 		return nil
 	}
-	if _, err := t.exec(`INSERT INTO note_versions (note_id, version, content, updated_at)
+	if err := t.exec(`INSERT INTO note_versions (note_id, version, content, updated_at)
 		SELECT id, version, content, updated_at FROM notes WHERE id = $1`, n.ID); err != nil {
 		return err
 	}
 	n.version++
 	t.entry.version, n.Updated = n.version, t.at()
-	if _, err := t.exec(`UPDATE notes SET content = $1, version = $2, updated_at = $3 WHERE id = $4`,
+	if err := t.exec(`UPDATE notes SET content = $1, version = $2, updated_at = $3 WHERE id = $4`,
 		n.sealed(), n.version, n.Updated, n.ID); err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ func (s *Store) DeleteNote(ctx context.Context, a Actor, id string, match Match)
 			return err
 		}
 		t.entry.version = n.version
-		if _, err := t.exec(`UPDATE notes SET deleted_at = $1 WHERE id = $2`, t.at(), id); err != nil {
+		if err := t.exec(`UPDATE notes SET deleted_at = $1 WHERE id = $2`, t.at(), id); err != nil {
 			return err
 		}
 		return t.countNotes(n.Record)

@@ -47,14 +47,14 @@ func (t *tx) newToken(id, account string, kind TokenKind, lifetime time.Duration
 		return "", err
 	}
 	token = t.s.keys.oneUseToken(id, account, kind)
-	_, err = t.exec(`INSERT INTO one_use (id, hash, account_id, kind, expires_at) VALUES ($1, $2, $3, $4, $5)`,
+	err = t.exec(`INSERT INTO one_use (id, hash, account_id, kind, expires_at) VALUES ($1, $2, $3, $4, $5)`,
 		id, tokenHash(token), account, kind, InstantOf(t.now.Add(lifetime)))
 	return token, err
 }
 
 // voidTokens makes the tokens of an account useless, of either kind.
 func (t *tx) voidTokens(account string) error {
-	_, err := t.exec(`DELETE FROM one_use WHERE account_id = $1`, account)
+	err := t.exec(`DELETE FROM one_use WHERE account_id = $1`, account)
 	return err
 }
 
@@ -85,7 +85,7 @@ func (t *tx) tokenOwner(token string, kind TokenKind) (*account, error) {
 
 // useToken uses a token up. It returns ErrOneUse when somebody else just did.
 func (t *tx) useToken(token string) error {
-	n, err := t.exec(`DELETE FROM one_use WHERE hash = $1`, tokenHash(token))
+	n, err := t.changed(`DELETE FROM one_use WHERE hash = $1`, tokenHash(token))
 	if err == nil && n == 0 {
 		err = ErrOneUse
 	}

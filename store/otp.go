@@ -196,7 +196,7 @@ func (t *tx) dropOTP(own *account) error {
 	if err := t.forget(t.codeLimit(own.id)); err != nil {
 		return err
 	}
-	if _, err := t.exec(`DELETE FROM recovery_codes WHERE account_id = $1`, own.id); err != nil {
+	if err := t.exec(`DELETE FROM recovery_codes WHERE account_id = $1`, own.id); err != nil {
 		return err
 	}
 	return t.tell(own, MailOTPOff)
@@ -253,12 +253,12 @@ func (t *tx) useOTP(own *account, code string) (bool, error) {
 	if !ok || own.secrets.otp == "" {
 		return false, nil
 	}
-	n, err := t.exec(`UPDATE accounts SET otp_step = $1 WHERE id = $2 AND otp_step < $1`, step, own.id)
+	n, err := t.changed(`UPDATE accounts SET otp_step = $1 WHERE id = $2 AND otp_step < $1`, step, own.id)
 	return n == 1, err
 }
 
 func (t *tx) useRecoveryCode(account, code string) (bool, error) {
-	n, err := t.exec(`DELETE FROM recovery_codes WHERE account_id = $1 AND hash = $2`, account, t.s.keys.recoveryHash(account, code))
+	n, err := t.changed(`DELETE FROM recovery_codes WHERE account_id = $1 AND hash = $2`, account, t.s.keys.recoveryHash(account, code))
 	if n == 1 {
 		t.entry.fields = append(t.entry.fields, "recovery_code")
 	}
@@ -273,7 +273,7 @@ func (k *keyring) recoveryHash(account, code string) []byte {
 
 // makeRecoveryCodes replaces an account's recovery codes.
 func (t *tx) makeRecoveryCodes(account string) ([]string, error) {
-	if _, err := t.exec(`DELETE FROM recovery_codes WHERE account_id = $1`, account); err != nil {
+	if err := t.exec(`DELETE FROM recovery_codes WHERE account_id = $1`, account); err != nil {
 		return nil, err
 	}
 	codes := make([]string, recoveryCodes)
@@ -282,7 +282,7 @@ func (t *tx) makeRecoveryCodes(account string) ([]string, error) {
 		mustRead(t.s.options.Random, random[:])
 		c := strings.ToLower(base32.StdEncoding.EncodeToString(random[:])) // 16 letters and digits
 		codes[i] = c[:4] + "-" + c[4:8] + "-" + c[8:12] + "-" + c[12:]
-		if _, err := t.exec(`INSERT INTO recovery_codes (account_id, hash) VALUES ($1, $2)`, account, t.s.keys.recoveryHash(account, codes[i])); err != nil {
+		if err := t.exec(`INSERT INTO recovery_codes (account_id, hash) VALUES ($1, $2)`, account, t.s.keys.recoveryHash(account, codes[i])); err != nil {
 			return nil, err
 		}
 	}

@@ -38,7 +38,7 @@ type Mail struct {
 // returns its id.
 func (t *tx) queueMail(account string, kind MailKind) (id string, err error) {
 	id = t.s.NewID()
-	_, err = t.exec(`INSERT INTO outbox (id, account_id, kind, queued_at, due_at, attempts, outcome)
+	err = t.exec(`INSERT INTO outbox (id, account_id, kind, queued_at, due_at, attempts, outcome)
 		VALUES ($1, $2, $3, $4, $5, 0, '')`, id, account, kind, t.at(), t.at())
 	t.mailQueued = t.mailQueued || err == nil
 	return id, err
@@ -59,7 +59,7 @@ func (t *tx) tellFormer(own *account) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE outbox SET recipient = $1 WHERE id = $2`, own.key.seal(place("outbox.recipient", id, 0), own.formerEmail), id)
+	err = t.exec(`UPDATE outbox SET recipient = $1 WHERE id = $2`, own.key.seal(place("outbox.recipient", id, 0), own.formerEmail), id)
 	return err
 }
 
@@ -107,7 +107,7 @@ func (s *Store) ClaimMail(ctx context.Context, limit int, lease time.Duration) (
 
 // giveUpLate ends what waits and carries a token that is over or void.
 func (t *tx) giveUpLate() error {
-	_, err := t.exec(`UPDATE outbox SET done_at = $1, outcome = 'failed: too late'
+	err := t.exec(`UPDATE outbox SET done_at = $1, outcome = 'failed: too late'
 		WHERE done_at IS NULL AND due_at <= $2 AND kind IN ('reset', 'invitation')
 		AND NOT EXISTS (SELECT 1 FROM one_use u WHERE u.id = outbox.id AND u.expires_at > $2)`, t.at(), t.at())
 	return err
@@ -171,7 +171,7 @@ func (s *Store) MailFailed(ctx context.Context, id, reason string) error {
 
 func (s *Store) endMail(ctx context.Context, id, outcome string) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE outbox SET done_at = $1, outcome = $2, recipient = NULL WHERE id = $3 AND done_at IS NULL`, t.at(), outcome, id)
+		err := t.exec(`UPDATE outbox SET done_at = $1, outcome = $2, recipient = NULL WHERE id = $3 AND done_at IS NULL`, t.at(), outcome, id)
 		return err
 	})
 }
@@ -179,7 +179,7 @@ func (s *Store) endMail(ctx context.Context, id, outcome string) error {
 // MailDeferred says when a mail is to be tried again, and why.
 func (s *Store) MailDeferred(ctx context.Context, id string, until time.Time, reason string) error {
 	return s.write(ctx, func(t *tx) error {
-		_, err := t.exec(`UPDATE outbox SET due_at = $1, outcome = $2 WHERE id = $3 AND done_at IS NULL`, InstantOf(until), reason, id)
+		err := t.exec(`UPDATE outbox SET due_at = $1, outcome = $2 WHERE id = $3 AND done_at IS NULL`, InstantOf(until), reason, id)
 		return err
 	})
 }

@@ -43,7 +43,7 @@ func (s *Store) purge(ctx context.Context, statement string, args ...any) error 
 	for {
 		var n int64
 		err := s.write(ctx, func(t *tx) (err error) {
-			n, err = t.exec(statement, args...)
+			n, err = t.changed(statement, args...)
 			return err
 		})
 		if err != nil || n < purgeBatch {

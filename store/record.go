@@ -163,7 +163,7 @@ func (t *tx) createRecord(in *RecordInput) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = t.exec(`INSERT INTO records (id, patient_id, author_id, date, content, version, noted, created_at, updated_at)
+	err = t.exec(`INSERT INTO records (id, patient_id, author_id, date, content, version, noted, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, 0, $7, $8)`,
 		r.ID, r.Patient, r.Author.ID, r.Date, r.sealed(), r.version, r.Created, r.Updated)
 	t.entry.object, t.entry.version = r.ID, r.version
@@ -262,13 +262,13 @@ func (t *tx) updateRecord(r *record) error {
 	if len(t.entry.fields) == 0 {
 		return nil
 	}
-	if _, err := t.exec(`INSERT INTO record_versions (record_id, version, date, content, updated_at)
+	if err := t.exec(`INSERT INTO record_versions (record_id, version, date, content, updated_at)
 		SELECT id, version, date, content, updated_at FROM records WHERE id = $1`, r.ID); err != nil {
 		return err
 	}
 	r.version++
 	t.entry.version, r.Updated = r.version, t.at()
-	_, err := t.exec(`UPDATE records SET date = $1, content = $2, version = $3, updated_at = $4 WHERE id = $5`,
+	err := t.exec(`UPDATE records SET date = $1, content = $2, version = $3, updated_at = $4 WHERE id = $5`,
 		r.Date, r.sealed(), r.version, r.Updated, r.ID)
 	return err
 }
@@ -285,10 +285,10 @@ func (s *Store) DeleteRecord(ctx context.Context, a Actor, id string, match Matc
 			return err
 		}
 		t.entry.version = r.version
-		if _, err := t.exec(`UPDATE notes SET deleted_at = $1 WHERE record_id = $2 AND deleted_at IS NULL`, t.at(), id); err != nil {
+		if err := t.exec(`UPDATE notes SET deleted_at = $1 WHERE record_id = $2 AND deleted_at IS NULL`, t.at(), id); err != nil {
 			return err
 		}
-		_, err = t.exec(`UPDATE records SET deleted_at = $1 WHERE id = $2`, t.at(), id)
+		err = t.exec(`UPDATE records SET deleted_at = $1 WHERE id = $2`, t.at(), id)
 		return err
 	})
 }

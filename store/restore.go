@@ -125,10 +125,10 @@ func (r *Restored) examine(ctx context.Context, o Options, a Actor, erased []era
 	}
 	err = s.act(ctx, a, RestoreBackup, "", func(t *tx) error {
 		var err error
-		if r.Sessions, err = t.exec(`UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL`, t.at()); err != nil {
+		if r.Sessions, err = t.changed(`UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL`, t.at()); err != nil {
 			return err
 		}
-		r.Mails, err = t.exec(`UPDATE outbox SET done_at = $1, outcome = 'not sent: restored' WHERE done_at IS NULL`, t.at())
+		r.Mails, err = t.changed(`UPDATE outbox SET done_at = $1, outcome = 'not sent: restored' WHERE done_at IS NULL`, t.at())
 		return err
 	})
 	if err != nil {

@@ -105,7 +105,7 @@ func (t *tx) retireDataKeys() error {
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(`UPDATE data_keys SET retired_at = $1 WHERE retired_at IS NULL AND id <> $2
+	err = t.exec(`UPDATE data_keys SET retired_at = $1 WHERE retired_at IS NULL AND id <> $2
 		AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.data_key_id = data_keys.id)
 		AND NOT EXISTS (SELECT 1 FROM service_keys k WHERE k.data_key_id = data_keys.id)`, t.at(), newest)
 	return err
@@ -158,7 +158,7 @@ func (t *tx) rewrapSome(newest, find, update string) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		if _, err := t.exec(update, id, wrapped, k.owner); err != nil {
+		if err := t.exec(update, id, wrapped, k.owner); err != nil {
 			return 0, err
 		}
 	}

@@ -41,7 +41,7 @@ func (t *tx) openSession(own *account, address, agent string) (Grant, error) {
 	if err := t.endOverSessions(own); err != nil {
 		return Grant{}, err
 	}
-	_, err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at, address, agent)
+	err := t.exec(`INSERT INTO sessions (id, account_id, created_at, expires_at, refresh_id, refresh_issued_at, parent_id, parent_used_at, address, agent)
 		VALUES ($1, $2, $3, $4, $5, $6, '', '', $7, $8)`,
 		x.id, own.id, t.at(), x.expires, x.refreshID, InstantOf(x.refreshIssued), address, agentText(agent))
 	if err != nil {
@@ -65,7 +65,7 @@ func (t *tx) endOverSessions(own *account) error {
 	var q statement
 	q.add(`UPDATE sessions SET ended_at = $ WHERE account_id = $ AND ended_at IS NULL AND (expires_at <= $ OR refresh_issued_at <= $)`,
 		t.at(), own.id, t.at(), t.idleSince(own.role))
-	_, err := t.exec(q.text.String(), q.args...)
+	err := t.exec(q.text.String(), q.args...)
 	return err
 }
 
@@ -74,7 +74,7 @@ func (t *tx) endOverSessions(own *account) error {
 // after: a session that is opened while the account is shut out, or its password
 // changed, is ended with the others.
 func (t *tx) holdAccount(id string) error {
-	_, err := t.exec(`UPDATE accounts SET updated_at = updated_at WHERE id = $1`, id)
+	err := t.exec(`UPDATE accounts SET updated_at = updated_at WHERE id = $1`, id)
 	return err
 }
 
@@ -202,7 +202,7 @@ func (s *Store) Refresh(ctx context.Context, a Actor, account, id, token string)
 
 func (t *tx) rotate(x session) (Grant, error) {
 	x.parent, x.refreshID, x.refreshIssued = x.refreshID, t.s.NewID(), t.second()
-	_, err := t.exec(`UPDATE sessions SET refresh_id = $1, refresh_issued_at = $2, parent_id = $3, parent_used_at = $4 WHERE id = $5`,
+	err := t.exec(`UPDATE sessions SET refresh_id = $1, refresh_issued_at = $2, parent_id = $3, parent_used_at = $4 WHERE id = $5`,
 		x.refreshID, InstantOf(x.refreshIssued), x.parent, t.at(), x.id)
 	return t.grant(x), err
 }
@@ -220,13 +220,13 @@ func (s *Store) EndSession(ctx context.Context, a Actor, account, id string) err
 }
 
 func (t *tx) endSession(id string) error {
-	_, err := t.exec(`UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, t.at(), id)
+	err := t.exec(`UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, t.at(), id)
 	return err
 }
 
 // endSessions ends all sessions of an account and returns how many there were.
 func (t *tx) endSessions(account string) (int64, error) {
-	return t.exec(`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND ended_at IS NULL`, t.at(), account)
+	return t.changed(`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND ended_at IS NULL`, t.at(), account)
 }
 
 // CheckSession returns ErrSession when the actor's session or account is over.

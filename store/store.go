@@ -315,7 +315,7 @@ func (s *Store) Ready(ctx context.Context) error {
 			return err
 		}
 		// A disk that is full takes no entry in the trail, and so nothing is answered.
-		_, err = t.exec(`INSERT INTO milestones (name, at) VALUES ('ready', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
+		err = t.exec(`INSERT INTO milestones (name, at) VALUES ('ready', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
 		return err
 	})
 	switch {

@@ -66,7 +66,7 @@ func (s *Store) FillTrail(ctx context.Context, patient string, n int) error {
 				case 9:
 					record = s.NewID()
 					e.action, e.object, e.version = CreateRecord, record, 1
-					if _, err := t.exec(`INSERT INTO records (id, patient_id, author_id, date, content, version, noted, created_at, updated_at)
+					if err := t.exec(`INSERT INTO records (id, patient_id, author_id, date, content, version, noted, created_at, updated_at)
 						VALUES ($1, $2, $2, $3, $4, 1, 0, $3, $3)`, record, patient, t.at(), []byte("sealed")); err != nil {
 						return err
 					}
