@@ -200,9 +200,10 @@ func guarded(t *tx, action func(*tx) error) (err error) {
 // and who acts.
 type tx struct {
 	*conn
-	s    *Store
-	now  time.Time
-	head head
+	s      *Store
+	now    time.Time
+	moment Instant // now, once somebody asked; see at
+	head   head
 
 	who        caller
 	entry      entry
@@ -217,7 +218,13 @@ type tx struct {
 	treats bool                // the answer
 }
 
-func (t *tx) at() Instant { return InstantOf(t.now) }
+// at is the moment of the action.
+func (t *tx) at() Instant {
+	if t.moment == "" {
+		t.moment = InstantOf(t.now)
+	}
+	return t.moment
+}
 
 // exec is conn.exec for what the action can be undone of.
 func (t *tx) exec(query string, args ...any) error {
