@@ -22,7 +22,7 @@ type dialect struct {
 	encoding       string // answers how text is kept; "" where it is always UTF-8
 	listTables     string
 	integrityCheck string // answers "ok", or what is damaged; "" where there is none
-	strangers      string // answers what stands beside the tables and not in appendOnly, $1; "" where that is not looked for
+	strangers      string // answers what stands beside the tables and not in besides, $1; "" where that is not looked for
 	clean          string // gives up the room of what was deleted
 	analyze        string // looks anew at what is in the tables, to find the best way to it; "" where that is not needed
 	emptyLog       string // moves what is in the log beside the file into it; "" where there is none
@@ -34,7 +34,7 @@ type dialect struct {
 
 	adapt          func(schema string) string // turns the schema's common text into the database's
 	waitForActions string                     // in a setup: nobody acts any more, also of a program from before
-	appendOnly     string                     // makes the database itself refuse to change the trail
+	besides        map[int]string             // by the number of a step of the schema: what follows it, and is not said alike
 
 	newWriter func(*Store, *conn) writer // takes the connection over
 }

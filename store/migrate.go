@@ -61,10 +61,7 @@ func (t *tx) applySteps(numbers []int) error {
 		}
 	}
 	for _, n := range numbers {
-		text := t.adapt("-- " + steps[n-1])
-		if n == 1 {
-			text += t.appendOnly
-		}
+		text := t.adapt("-- "+steps[n-1]) + t.besides[n]
 		if err := t.script(text); err != nil {
 			return fmt.Errorf("schema step %d: %w", n, err)
 		}

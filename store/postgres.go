@@ -37,7 +37,7 @@ func postgres(timeout time.Duration) *dialect {
 		indexEvery:     64,
 		adapt:          strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT").Replace,
 		waitForActions: "LOCK TABLE schema_steps IN EXCLUSIVE MODE", // see attempts
-		appendOnly:     appendOnlyPostgres,
+		besides:        map[int]string{1: appendOnlyPostgres},
 		newWriter:      func(s *Store, c *conn) writer { return newTransactor(s, c) },
 	}
 }

@@ -566,6 +566,7 @@ func TestVerifyTrailFindsWhatWasPutIn(t *testing.T) {
 		{"the view audit_patients", []string{`ALTER TABLE audit_patients RENAME TO hidden`, `CREATE VIEW audit_patients AS SELECT * FROM hidden`}},
 		{"the trigger late", []string{`CREATE TRIGGER late AFTER INSERT ON records BEGIN DELETE FROM notes; END`}},
 		{"the trigger late", []string{`CREATE TRIGGER late AFTER INSERT ON audit BEGIN DELETE FROM audit_patients; END`}},
+		{"the trigger audit_insert", []string{`CREATE TRIGGER audit_insert BEFORE INSERT ON audit BEGIN SELECT 1; END`}},
 		{"the trigger audit_update", []string{`CREATE TRIGGER audit_update BEFORE UPDATE ON audit BEGIN SELECT 1; END`}},
 	} {
 		_, err := b.verify(t, b.bend(t, b.file, c.statements...), b.whole)

@@ -187,7 +187,7 @@ func (t *tx) checkStructure() error {
 		return &TrailError{0, 0, "the database is damaged, or its indexes were edited: " + found}
 	}
 	if err == nil {
-		err = t.row(t.strangers, t.appendOnly).Scan(&found)
+		err = t.row(t.strangers, t.besides[1]).Scan(&found)
 	}
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
