@@ -137,8 +137,7 @@ func (t *tx) pair(patient, doctor string) error {
 }
 
 func (t *tx) unpair(patient, doctor string) error {
-	err := t.exec(`UPDATE assignments SET ended_at = $1 WHERE patient_id = $2 AND doctor_id = $3 AND ended_at IS NULL`, t.at(), patient, doctor)
-	return err
+	return t.exec(`UPDATE assignments SET ended_at = $1 WHERE patient_id = $2 AND doctor_id = $3 AND ended_at IS NULL`, t.at(), patient, doctor)
 }
 
 // touchPartners counts up everyone whose list of partners shows this account,
@@ -153,8 +152,7 @@ func (t *tx) touchPartners(id string) error {
 		return err
 	}
 	t.concerns(patients...)
-	err = t.exec(`UPDATE accounts SET paired = paired + 1 WHERE id IN (
+	return t.exec(`UPDATE accounts SET paired = paired + 1 WHERE id IN (
 		SELECT doctor_id FROM assignments WHERE ended_at IS NULL AND patient_id = $1
 		UNION SELECT patient_id FROM assignments WHERE ended_at IS NULL AND doctor_id = $1)`, id)
-	return err
 }

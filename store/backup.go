@@ -115,8 +115,7 @@ func (s *Store) Backup(ctx context.Context, a Actor, file string) (Manifest, err
 		return Manifest{}, err
 	}
 	return m, s.write(ctx, func(t *tx) error {
-		err := t.exec(`INSERT INTO milestones (name, at) VALUES ('backup', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, m.Made)
-		return err
+		return t.exec(`INSERT INTO milestones (name, at) VALUES ('backup', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, m.Made)
 	})
 }
 

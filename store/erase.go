@@ -71,8 +71,7 @@ func (t *tx) erase(id, reason string) error {
 		}
 	}
 	sealed := t.s.keys.general.seal(place("erasures.reason", id, 0), reason)
-	err := t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3)`, id, t.at(), sealed)
-	return err
+	return t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3)`, id, t.at(), sealed)
 }
 
 // erasure is a row of the table.
@@ -115,8 +114,7 @@ func (s *Store) eraseAgain(ctx context.Context, a Actor, erasures []erasure) (n 
 			if there, err = t.exists(`SELECT 1 FROM accounts WHERE id = $1`, e.patient); err != nil || there {
 				return err
 			}
-			err = t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3) ON CONFLICT (patient_id) DO NOTHING`, e.patient, e.at, e.reason)
-			return err
+			return t.exec(`INSERT INTO erasures (patient_id, erased_at, reason) VALUES ($1, $2, $3) ON CONFLICT (patient_id) DO NOTHING`, e.patient, e.at, e.reason)
 		})
 		if err == nil && there {
 			_, err = s.erasePatient(ctx, a, e.patient, reason[0])

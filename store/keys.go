@@ -211,8 +211,7 @@ func (t *tx) loadKeys(k *keyring, isNew bool) error {
 // they were before must begin anew: once this one is committed, nothing is
 // wrapped any more by what was the newest until now.
 func (t *tx) holdDataKeys() error {
-	err := t.exec(`UPDATE data_keys SET created_at = created_at`)
-	return err
+	return t.exec(`UPDATE data_keys SET created_at = created_at`)
 }
 
 // registerDataKey makes a data key that is new to the database the one that
@@ -230,8 +229,7 @@ func (t *tx) registerDataKey(id string) error {
 		return err
 	}
 	at := max(t.at(), InstantOf(last.Time().Add(time.Microsecond)))
-	err = t.exec(`INSERT INTO data_keys (id, created_at) VALUES ($1, $2)`, id, at)
-	return err
+	return t.exec(`INSERT INTO data_keys (id, created_at) VALUES ($1, $2)`, id, at)
 }
 
 func (t *tx) makeServiceKey(name string) error {
@@ -239,8 +237,7 @@ func (t *tx) makeServiceKey(name string) error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO service_keys (name, data_key_id, wrapped) VALUES ($1, $2, $3)`, name, id, wrapped)
-	return err
+	return t.exec(`INSERT INTO service_keys (name, data_key_id, wrapped) VALUES ($1, $2, $3)`, name, id, wrapped)
 }
 
 func (t *tx) serviceKey(k *keyring, name string) ([]byte, error) {

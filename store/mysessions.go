@@ -96,6 +96,5 @@ func (s *Store) EndOtherSessions(ctx context.Context, a Actor) error {
 }
 
 func (t *tx) endOtherSessions(account string) error {
-	err := t.exec(`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND ended_at IS NULL AND id <> $3`, t.at(), account, t.who.session)
-	return err
+	return t.exec(`UPDATE sessions SET ended_at = $1 WHERE account_id = $2 AND ended_at IS NULL AND id <> $3`, t.at(), account, t.who.session)
 }

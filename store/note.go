@@ -163,8 +163,7 @@ func (t *tx) insertNote(r *record, text string) (*note, error) {
 
 // countNotes makes the version of a record tell that its notes changed.
 func (t *tx) countNotes(record string) error {
-	err := t.exec(`UPDATE records SET noted = noted + 1 WHERE id = $1`, record)
-	return err
+	return t.exec(`UPDATE records SET noted = noted + 1 WHERE id = $1`, record)
 }
 
 // ChangeNote applies what is given to a note that the caller wrote.

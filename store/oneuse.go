@@ -54,8 +54,7 @@ func (t *tx) newToken(id, account string, kind TokenKind, lifetime time.Duration
 
 // voidTokens makes the tokens of an account useless, of either kind.
 func (t *tx) voidTokens(account string) error {
-	err := t.exec(`DELETE FROM one_use WHERE account_id = $1`, account)
-	return err
+	return t.exec(`DELETE FROM one_use WHERE account_id = $1`, account)
 }
 
 // tokenOwner returns the account, at work and not deleted, that a token was made

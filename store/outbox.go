@@ -59,8 +59,7 @@ func (t *tx) tellFormer(own *account) error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`UPDATE outbox SET recipient = $1 WHERE id = $2`, own.key.seal(place("outbox.recipient", id, 0), own.formerEmail), id)
-	return err
+	return t.exec(`UPDATE outbox SET recipient = $1 WHERE id = $2`, own.key.seal(place("outbox.recipient", id, 0), own.formerEmail), id)
 }
 
 func announce(heard chan struct{}) {
@@ -107,10 +106,9 @@ func (s *Store) ClaimMail(ctx context.Context, limit int, lease time.Duration) (
 
 // giveUpLate ends what waits and carries a token that is over or void.
 func (t *tx) giveUpLate() error {
-	err := t.exec(`UPDATE outbox SET done_at = $1, outcome = 'failed: too late'
+	return t.exec(`UPDATE outbox SET done_at = $1, outcome = 'failed: too late'
 		WHERE done_at IS NULL AND due_at <= $2 AND kind IN ('reset', 'invitation')
 		AND NOT EXISTS (SELECT 1 FROM one_use u WHERE u.id = outbox.id AND u.expires_at > $2)`, t.at(), t.at())
-	return err
 }
 
 func (t *tx) claim(limit int, until Instant) ([]string, error) {
@@ -171,16 +169,14 @@ func (s *Store) MailFailed(ctx context.Context, id, reason string) error {
 
 func (s *Store) endMail(ctx context.Context, id, outcome string) error {
 	return s.write(ctx, func(t *tx) error {
-		err := t.exec(`UPDATE outbox SET done_at = $1, outcome = $2, recipient = NULL WHERE id = $3 AND done_at IS NULL`, t.at(), outcome, id)
-		return err
+		return t.exec(`UPDATE outbox SET done_at = $1, outcome = $2, recipient = NULL WHERE id = $3 AND done_at IS NULL`, t.at(), outcome, id)
 	})
 }
 
 // MailDeferred says when a mail is to be tried again, and why.
 func (s *Store) MailDeferred(ctx context.Context, id string, until time.Time, reason string) error {
 	return s.write(ctx, func(t *tx) error {
-		err := t.exec(`UPDATE outbox SET due_at = $1, outcome = $2 WHERE id = $3 AND done_at IS NULL`, InstantOf(until), reason, id)
-		return err
+		return t.exec(`UPDATE outbox SET due_at = $1, outcome = $2 WHERE id = $3 AND done_at IS NULL`, InstantOf(until), reason, id)
 	})
 }
 

@@ -268,9 +268,8 @@ func (t *tx) updateRecord(r *record) error {
 	}
 	r.version++
 	t.entry.version, r.Updated = r.version, t.at()
-	err := t.exec(`UPDATE records SET date = $1, content = $2, version = $3, updated_at = $4 WHERE id = $5`,
+	return t.exec(`UPDATE records SET date = $1, content = $2, version = $3, updated_at = $4 WHERE id = $5`,
 		r.Date, r.sealed(), r.version, r.Updated, r.ID)
-	return err
 }
 
 // DeleteRecord hides a record that the caller wrote, with its notes. All its
@@ -288,7 +287,6 @@ func (s *Store) DeleteRecord(ctx context.Context, a Actor, id string, match Matc
 		if err := t.exec(`UPDATE notes SET deleted_at = $1 WHERE record_id = $2 AND deleted_at IS NULL`, t.at(), id); err != nil {
 			return err
 		}
-		err = t.exec(`UPDATE records SET deleted_at = $1 WHERE id = $2`, t.at(), id)
-		return err
+		return t.exec(`UPDATE records SET deleted_at = $1 WHERE id = $2`, t.at(), id)
 	})
 }

@@ -105,10 +105,9 @@ func (t *tx) retireDataKeys() error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`UPDATE data_keys SET retired_at = $1 WHERE retired_at IS NULL AND id <> $2
+	return t.exec(`UPDATE data_keys SET retired_at = $1 WHERE retired_at IS NULL AND id <> $2
 		AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.data_key_id = data_keys.id)
 		AND NOT EXISTS (SELECT 1 FROM service_keys k WHERE k.data_key_id = data_keys.id)`, t.at(), newest)
-	return err
 }
 
 // rewrap wraps a batch of keys anew and returns how many there were.

@@ -65,8 +65,7 @@ func (t *tx) endOverSessions(own *account) error {
 	var q statement
 	q.add(`UPDATE sessions SET ended_at = $ WHERE account_id = $ AND ended_at IS NULL AND (expires_at <= $ OR refresh_issued_at <= $)`,
 		t.at(), own.id, t.at(), t.idleSince(own.role))
-	err := t.exec(q.text.String(), q.args...)
-	return err
+	return t.exec(q.text.String(), q.args...)
 }
 
 // holdAccount writes an account as it is. Where transactions run beside each
@@ -74,8 +73,7 @@ func (t *tx) endOverSessions(own *account) error {
 // after: a session that is opened while the account is shut out, or its password
 // changed, is ended with the others.
 func (t *tx) holdAccount(id string) error {
-	err := t.exec(`UPDATE accounts SET updated_at = updated_at WHERE id = $1`, id)
-	return err
+	return t.exec(`UPDATE accounts SET updated_at = updated_at WHERE id = $1`, id)
 }
 
 // maxAgent is how many code points are kept of what a client calls itself.
@@ -220,8 +218,7 @@ func (s *Store) EndSession(ctx context.Context, a Actor, account, id string) err
 }
 
 func (t *tx) endSession(id string) error {
-	err := t.exec(`UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, t.at(), id)
-	return err
+	return t.exec(`UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, t.at(), id)
 }
 
 // endSessions ends all sessions of an account and returns how many there were.

@@ -315,8 +315,7 @@ func (s *Store) Ready(ctx context.Context) error {
 			return err
 		}
 		// A disk that is full takes no entry in the trail, and so nothing is answered.
-		err = t.exec(`INSERT INTO milestones (name, at) VALUES ('ready', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
-		return err
+		return t.exec(`INSERT INTO milestones (name, at) VALUES ('ready', $1) ON CONFLICT (name) DO UPDATE SET at = excluded.at`, t.at())
 	})
 	switch {
 	case errors.Is(err, ErrSchema):
