@@ -10,9 +10,11 @@ import (
 )
 
 // committer is the one goroutine that uses SQLite's writing connection. It
-// runs the actions that wait in one transaction, each under a savepoint of
-// its own, commits once for all, and only then answers them: a fsync is shared
-// by everyone who waits for it. An action that fails undoes itself alone.
+// runs the actions that wait in one transaction, commits once for all, and only
+// then answers them: a fsync is shared by everyone who waits for it. An action that
+// fails undoes itself alone. Few fail after they have written something, and
+// SQLite copies every page that is written under a savepoint: so all are run
+// without, and once more, each under a savepoint of its own, when one fails so.
 type committer struct {
 	s    *Store
 	conn *conn
@@ -89,17 +91,23 @@ func (m *committer) run() {
 // transaction and answers them all.
 func (m *committer) batch(first *job) {
 	jobs := []*job{first}
-	err := m.transaction(func(head *head) error {
-		for i := 0; i < len(jobs); i++ {
-			if err := m.runOne(jobs[i], head); err != nil {
-				return err
+	run := func(savepoints bool) error {
+		return m.transaction(func(head *head) error {
+			for i := 0; i < len(jobs); i++ {
+				if err := m.runOne(jobs[i], head, savepoints); err != nil {
+					return err
+				}
+				if j := m.next(len(jobs)); j != nil {
+					jobs = append(jobs, j)
+				}
 			}
-			if j := m.next(len(jobs)); j != nil {
-				jobs = append(jobs, j)
-			}
-		}
-		return nil
-	})
+			return nil
+		})
+	}
+	err := run(false)
+	if errors.Is(err, errWritten) {
+		err = run(true)
+	}
 	if err != nil {
 		m.s.log.ErrorContext(m.conn.ctx, "a transaction failed; nothing of it was kept", "actions", len(jobs), "cause", Describe(err))
 	}
@@ -157,17 +165,23 @@ func (m *committer) transaction(f func(*head) error) (err error) {
 	return err
 }
 
-// runOne runs a job, under a savepoint once it writes more than its entry in the
-// trail. It returns an error only when the whole transaction is spoilt, as it is
-// when the entry cannot be written; the job's own error goes into the job.
-func (m *committer) runOne(j *job, h *head) error {
+// errWritten is what an action that fails has written and cannot undo alone.
+var errWritten = errors.New("an action failed that had written something, without a savepoint")
+
+// runOne runs a job, under a savepoint, if asked, once it writes more than its entry
+// in the trail. It returns an error only when the whole transaction is spoilt, as it
+// is when the entry cannot be written; the job's own error goes into the job.
+func (m *committer) runOne(j *job, h *head, savepoints bool) error {
 	if j.err = j.ctx.Err(); j.err != nil {
 		return nil // who asked has gone
 	}
-	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h, savepoints: true}
+	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h, savepoints: savepoints}
 	if j.err = guarded(t, j.action); j.err != nil {
 		if isUnavailable(j.err) || errors.Is(j.err, ErrUnavailable) {
 			return j.err
+		}
+		if t.wrote && !t.saved {
+			return errWritten
 		}
 		if err := t.undo(); err != nil {
 			return err
@@ -210,8 +224,10 @@ type tx struct {
 	concerned  map[string]bool // the patients in the entry
 	refused    bool
 	mailQueued bool
-	savepoints bool // the transaction is shared, and the action undoes itself alone
-	saved      bool // the action has a savepoint
+	looking    bool // limits stay as they are
+	wrote      bool // the action has written more than an entry in the trail
+	savepoints bool // the action is to undo itself alone
+	saved      bool // it has a savepoint
 
 	met    map[string]*account // those that the action has looked up
 	asked  string              // a patient of whom it has asked whether the caller treats it
@@ -245,6 +261,7 @@ func (t *tx) changed(query string, args ...any) (int64, error) {
 // save makes the savepoint that the action is undone to. Most actions read, and
 // need none.
 func (t *tx) save() error {
+	t.wrote = true
 	if !t.savepoints || t.saved {
 		return nil
 	}

@@ -24,7 +24,8 @@ import (
 func (p *practice) occupy(pat store.Actor) (release func()) {
 	p.t.Helper()
 	entered, leave, answered := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	wait := func(string) bool { close(entered); <-leave; return true }
+	enter := sync.OnceFunc(func() { close(entered) })
+	wait := func(string) bool { enter(); <-leave; return true } // the action may be run again
 	var err error
 	go func() {
 		defer close(answered)

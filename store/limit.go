@@ -87,24 +87,25 @@ func (t *tx) limit(subject string) (limit, error) {
 	return l, err
 }
 
+// setLimit keeps a limit, unless the action only looks.
 func (t *tx) setLimit(subject, account string, l limit) error {
-	err := t.exec(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, $3, $4, $5)
+	if t.looking {
+		return nil
+	}
+	return t.exec(`INSERT INTO limits (subject, account_id, failures, recent, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (subject) DO UPDATE SET account_id = excluded.account_id,
 			failures = excluded.failures, recent = excluded.recent, at = excluded.at`,
 		[]byte(subject), orNull(account), l.failures, l.recent, l.at)
-	return err
 }
 
 // forget sets a count back to nothing, after a success.
 func (t *tx) forget(subject string) error {
-	err := t.exec(`DELETE FROM limits WHERE subject = $1`, []byte(subject))
-	return err
+	return t.exec(`DELETE FROM limits WHERE subject = $1`, []byte(subject))
 }
 
 // forgetFailures is forget for every way in to an account by its password.
 func (t *tx) forgetFailures(account string) error {
-	err := t.exec(`DELETE FROM limits WHERE account_id = $1 AND subject <> $2`, account, []byte(t.codeLimit(account)))
-	return err
+	return t.exec(`DELETE FROM limits WHERE account_id = $1 AND subject <> $2`, account, []byte(t.codeLimit(account)))
 }
 
 // codeLimit is what wrong codes of an account's second factor count for, however

@@ -51,27 +51,18 @@ func (s *Store) BeginSignIn(ctx context.Context, a Actor, username string, d Dev
 	return c, err
 }
 
-// errUncounted undoes an attempt that was only to be looked at.
-var errUncounted = errors.New("not counted")
-
 // MayTry tells whether [Store.BeginSignIn] would let an attempt through now: it
 // returns [Throttled] when not, and counts nothing. Who is too early is told so
 // before it takes somebody's place in the queue for a hash.
 func (s *Store) MayTry(ctx context.Context, a Actor, username string, d Device) error {
-	err := s.write(ctx, func(t *tx) error {
+	return s.write(ctx, func(t *tx) error {
+		t.looking = true
 		own, err := t.accountNamed(username)
-		if err != nil {
-			return err
+		if err == nil {
+			_, _, err = t.attemptAs(a, own, username, d)
 		}
-		if _, _, err := t.attemptAs(a, own, username, d); err != nil {
-			return err
-		}
-		return errUncounted
+		return err
 	})
-	if errors.Is(err, errUncounted) {
-		return nil
-	}
-	return err
 }
 
 // accountNamed returns the account with that user name, deleted or not, or nil
