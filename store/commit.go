@@ -20,7 +20,11 @@ type committer struct {
 	conn *conn
 	jobs chan *job
 	quit chan struct{}
-	done chan struct{}
+	done chan struct{} // closed when the goroutine has ended
+
+	untidied int           // actions since the log was last to be tidied
+	untidy   chan struct{} // receives when it is to be
+	tidied   chan struct{} // closed when nobody tidies any more
 }
 
 type job struct {
@@ -35,11 +39,16 @@ const (
 	maxWaiting = 1024 // jobs in the queue; beyond it, ErrUnavailable
 	maxBatch   = 128  // jobs in one transaction
 	yields     = 3    // how often others are let through before a batch ends
+	tidyEvery  = 256  // jobs
 )
 
 func startCommitter(s *Store, c *conn) *committer {
-	m := &committer{s: s, conn: c, jobs: make(chan *job, maxWaiting), quit: make(chan struct{}), done: make(chan struct{})}
+	m := &committer{
+		s: s, conn: c, jobs: make(chan *job, maxWaiting), quit: make(chan struct{}), done: make(chan struct{}),
+		untidy: make(chan struct{}, 1), tidied: make(chan struct{}),
+	}
 	go m.run()
+	go m.tidy()
 	return m
 }
 
@@ -65,11 +74,28 @@ func (m *committer) do(ctx context.Context, action func(*tx) error) error {
 	}
 }
 
-// stop finishes what waits, ends the goroutine and closes its connection.
+// stop finishes what waits, ends the goroutines and closes the connection.
 func (m *committer) stop() {
 	close(m.quit)
 	<-m.done
+	<-m.tidied
 	m.conn.close()
+}
+
+// tidy moves what was committed from SQLite's log into the file, while others go
+// on: else one commit of many would do that for all before it, and whoever shares
+// it would wait. What comes meanwhile is little enough to be moved so, at a commit,
+// whereupon the log begins anew. When it fails, it will be tried again.
+func (m *committer) tidy() {
+	defer close(m.tidied)
+	for {
+		select {
+		case <-m.untidy:
+			_, _ = m.s.db.ExecContext(m.conn.ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+		case <-m.quit:
+			return
+		}
+	}
 }
 
 func (m *committer) run() {
@@ -91,22 +117,9 @@ func (m *committer) run() {
 // transaction and answers them all.
 func (m *committer) batch(first *job) {
 	jobs := []*job{first}
-	run := func(savepoints bool) error {
-		return m.transaction(func(head *head) error {
-			for i := 0; i < len(jobs); i++ {
-				if err := m.runOne(jobs[i], head, savepoints); err != nil {
-					return err
-				}
-				if j := m.next(len(jobs)); j != nil {
-					jobs = append(jobs, j)
-				}
-			}
-			return nil
-		})
-	}
-	err := run(false)
+	err := m.runAll(&jobs, false)
 	if errors.Is(err, errWritten) {
-		err = run(true)
+		err = m.runAll(&jobs, true)
 	}
 	if err != nil {
 		m.s.log.ErrorContext(m.conn.ctx, "a transaction failed; nothing of it was kept", "actions", len(jobs), "cause", Describe(err))
@@ -122,6 +135,26 @@ func (m *committer) batch(first *job) {
 	if queued {
 		announce(m.s.mail)
 	}
+	if m.untidied += len(jobs); m.untidied >= tidyEvery {
+		m.untidied = 0
+		announce(m.untidy)
+	}
+}
+
+// runAll runs the jobs in one transaction, and with them those that come meanwhile,
+// which it adds.
+func (m *committer) runAll(jobs *[]*job, savepoints bool) error {
+	return m.transaction(func(head *head) error {
+		for i := 0; i < len(*jobs); i++ {
+			if err := m.runOne((*jobs)[i], head, savepoints); err != nil {
+				return err
+			}
+			if j := m.next(len(*jobs)); j != nil {
+				*jobs = append(*jobs, j)
+			}
+		}
+		return nil
+	})
 }
 
 // next returns a job that waits, or nil when none does or the batch is full. Who is

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"healthrecords/store"
 	"healthrecords/store/storetest"
@@ -494,4 +495,33 @@ func TestFullDatabaseIsUnavailable(t *testing.T) {
 		t.Errorf("CreateRecord afterwards: error = %v, want nil", err)
 	}
 	p.wantTrail()
+}
+
+// What was committed is moved into the file beside the actions, before SQLite
+// would do it at a commit.
+func TestLogIsTidiedBesideTheActions(t *testing.T) {
+	storetest.NeedsSQLite(t)
+	p := newPractice(t)
+	pat := p.patient("pat")
+	if err := p.Script(t.Context(), `PRAGMA wal_autocheckpoint = 0`); err != nil {
+		t.Fatal(err)
+	}
+	size := func() int64 {
+		file, err := os.Stat(p.path())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return file.Size()
+	}
+	before := size()
+	for range 300 {
+		if _, err := p.Patient(t.Context(), pat, pat.Account); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for begun := time.Now(); size() == before; time.Sleep(time.Millisecond) {
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("the file still has %d bytes", before)
+		}
+	}
 }
