@@ -174,9 +174,11 @@ func (t *tx) events(f EventFilter, from Position, limit int) ([]Event, error) {
 		q.touching(f.Patient, narrow)
 	case f.Actor != "":
 		q.doneBy(f.Actor, narrow)
-	default:
+	case f.Action != "" && f.Action.seldom() != "", f.Outcome != "" && f.Outcome.seldom() != "":
 		q.add(`SELECT ` + linkColumns + ` FROM audit a WHERE 1 = 1`)
 		narrow("a")
+	default:
+		q.byTime(narrow)
 	}
 	name, descending := f.order()
 	sorted := order{eventColumns[name] + ", 1, 2", descending}

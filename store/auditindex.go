@@ -17,7 +17,7 @@ type touch struct {
 // next time: so many of those would take long all at once.
 const manyPatients = 10
 
-// indexTrail brings the indexes of patients and actors up to date at every so many
+// indexTrail brings the indexes of patients, actors and times up to date at every so many
 // entries of the lane, seq being the last, or when it touched many patients. Those
 // behind are found without them (see statement.notIndexed). What is there already,
 // as a program from before step 4 may have written it, stays.
@@ -28,8 +28,9 @@ func (t *tx) indexTrail(e entry, seq int64) error {
 	for _, statement := range []string{
 		`INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT a.patient, a.at, a.lane, a.seq ` + notIndexed + `
 			AND a.patient <> '' ORDER BY a.patient, a.at, a.seq ON CONFLICT (patient_id, at, lane, seq) DO NOTHING`,
-		`INSERT INTO audit_actors (actor, at, lane, seq) SELECT a.actor, a.at, a.lane, a.seq ` + notIndexed + `
-			AND ` + toOthers + ` ORDER BY a.actor, a.at, a.seq ON CONFLICT (actor, at, lane, seq) DO NOTHING`,
+		`INSERT INTO audit_actors (actor, at, lane, seq) SELECT '', a.at, a.lane, a.seq ` + notIndexed + `
+			UNION ALL SELECT a.actor, a.at, a.lane, a.seq ` + notIndexed + ` AND ` + toOthers + `
+			ORDER BY 1, 2, 4 ON CONFLICT (actor, at, lane, seq) DO NOTHING`,
 	} {
 		if err := t.conn.exec(statement, t.head.lane); err != nil {
 			return err
@@ -46,14 +47,14 @@ func (t *tx) indexTrail(e entry, seq int64) error {
 	if err := t.index(slices.Concat(entries...)); err != nil {
 		return err
 	}
-	err = t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET seq = excluded.seq`, t.head.lane, seq)
-	return err
+	return t.conn.exec(`INSERT INTO audit_indexed (lane, seq) VALUES ($1, $2) ON CONFLICT (lane) DO UPDATE SET seq = excluded.seq`, t.head.lane, seq)
 }
 
 const notIndexed = `FROM audit a WHERE a.lane = $1 AND a.seq > COALESCE((SELECT i.seq FROM audit_indexed i WHERE i.lane = $1), 0)`
 
-// toOthers is said of the entries in the index of actors. What patients did to
-// their own data is in that of patients.
+// toOthers is said of the entries that stand in the index of actors under who did
+// it, and not only by time. What patients did to their own data is in that of
+// patients.
 const toOthers = `a.actor <> '' AND a.actor <> a.patient`
 
 // scanTouches scans an entry that touched several patients.
@@ -104,6 +105,12 @@ func (q *statement) doneBy(actor string, narrow func(table string)) {
 	q.indexed(`audit_actors p CROSS JOIN audit a WHERE p.actor = $`, actor, narrow)
 	q.indexed(`audit_patients p CROSS JOIN audit a WHERE a.actor = a.patient AND p.patient_id = $`, actor, narrow)
 	q.notIndexed(`a.actor = $`, narrow, actor)
+}
+
+// byTime is touching for all entries.
+func (q *statement) byTime(narrow func(table string)) {
+	q.indexed(`audit_actors p CROSS JOIN audit a WHERE p.actor = $`, "", narrow)
+	q.notIndexed(`1 = 1`, narrow)
 }
 
 // indexed adds a query for the entries to which an index leads. When a list is

@@ -13,7 +13,7 @@ func (p *practice) toStepOne() {
 	p.t.Helper()
 	for _, statement := range []string{
 		`DROP TABLE recovery_codes`, `DROP TABLE limits`, `DROP TABLE one_use`, `DROP TABLE invitations`,
-		`DROP INDEX accounts_by_email`, `DROP INDEX sessions_live`, `DROP INDEX sessions_over`, `DROP INDEX outbox_done`, `DROP INDEX audit_by_time`,
+		`DROP INDEX accounts_by_email`, `DROP INDEX sessions_live`, `DROP INDEX sessions_over`, `DROP INDEX outbox_done`,
 		`ALTER TABLE accounts DROP COLUMN otp_on`, `ALTER TABLE accounts DROP COLUMN otp`, `ALTER TABLE accounts DROP COLUMN otp_step`,
 		`ALTER TABLE accounts DROP COLUMN email_hash`, `ALTER TABLE accounts DROP COLUMN devices_since`,
 		`ALTER TABLE sessions DROP COLUMN address`, `ALTER TABLE sessions DROP COLUMN agent`, `ALTER TABLE outbox DROP COLUMN recipient`,

@@ -142,7 +142,9 @@ var createTable = regexp.MustCompile(`(?m)^CREATE TABLE (\w+)`)
 func tables() []string {
 	var names []string
 	for _, found := range createTable.FindAllStringSubmatch(schema, -1) {
-		names = append(names, found[1])
+		if !slices.Contains(names, found[1]) { // a later step may make it anew
+			names = append(names, found[1])
+		}
 	}
 	return names
 }

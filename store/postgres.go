@@ -35,7 +35,7 @@ func postgres(timeout time.Duration) *dialect {
 		share:         " FOR SHARE",
 		// Text sorts and compares by its bytes, as in SQLite.
 		indexEvery:     64,
-		adapt:          strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT").Replace,
+		adapt:          strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT", " WITHOUT ROWID", "").Replace,
 		waitForActions: "LOCK TABLE schema_steps IN EXCLUSIVE MODE", // see attempts
 		besides:        map[int]string{1: appendOnlyPostgres},
 		newWriter:      func(s *Store, c *conn) writer { return newTransactor(s, c) },

@@ -249,19 +249,32 @@ CREATE TABLE audit_indexed (
 );
 INSERT INTO audit_indexed (lane, seq) WITH RECURSIVE lanes (lane) AS (SELECT 0 UNION ALL SELECT lane + 1 FROM lanes WHERE lane < 63)
     SELECT l.lane, COALESCE((SELECT MAX(a.seq) FROM audit a WHERE a.lane = l.lane), 0) FROM lanes l;
-INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT patient, at, lane, seq FROM audit WHERE patient <> '' ORDER BY patient, at;
+ALTER TABLE audit_patients RENAME TO audit_of_several;
+CREATE TABLE audit_patients (
+    patient_id TEXT NOT NULL,
+    at         TEXT NOT NULL,
+    lane       INTEGER NOT NULL,
+    seq        INTEGER NOT NULL,
+    PRIMARY KEY (patient_id, at, lane, seq)
+) WITHOUT ROWID;
+INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT patient, at, lane, seq FROM audit WHERE patient <> ''
+    UNION ALL SELECT patient_id, at, lane, seq FROM audit_of_several ORDER BY 1, 2;
+DROP TABLE audit_of_several;
 DROP INDEX audit_by_patient;
 
--- The entries of what an account did, but for what patients did to their own data,
--- which audit_patients leads to. It is brought up to date together with that.
+-- The entries by time, under '', and those of what an account did, but for what
+-- patients did to their own data, which audit_patients leads to. It is brought up to
+-- date together with that.
 CREATE TABLE audit_actors (
     actor TEXT NOT NULL,
     at    TEXT NOT NULL,
     lane  INTEGER NOT NULL,
     seq   INTEGER NOT NULL,
     PRIMARY KEY (actor, at, lane, seq)
-);
-INSERT INTO audit_actors (actor, at, lane, seq) SELECT actor, at, lane, seq FROM audit WHERE actor <> '' AND actor <> patient ORDER BY actor, at;
+) WITHOUT ROWID;
+INSERT INTO audit_actors (actor, at, lane, seq) SELECT '', at, lane, seq FROM audit
+    UNION ALL SELECT actor, at, lane, seq FROM audit WHERE actor <> '' AND actor <> patient ORDER BY 1, 2;
+DROP INDEX audit_by_time;
 
 -- The list of events, narrowed to what is seldom in the trail: its entries would
 -- else be looked for all along it. What is done every day is soon found, and has

@@ -28,6 +28,7 @@ var sqlite = dialect{
 	adapt: strings.NewReplacer(
 		"BYTEA", "BLOB",
 		"\n);", "\n) STRICT;", // keeps text out of integer columns
+		"\n) WITHOUT ROWID;", "\n) STRICT, WITHOUT ROWID;",
 	).Replace,
 	besides:   map[int]string{1: appendOnlySQLite, 4: "DROP TRIGGER IF EXISTS audit_insert"},
 	newWriter: func(s *Store, c *conn) writer { return startCommitter(s, c) },

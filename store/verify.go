@@ -203,6 +203,7 @@ func (v *verifier) step(l *link, behind rowScanners) error {
 		for _, p := range l.patients {
 			v.sums[0] += v.indexSum(p, l.at, l.lane, l.seq)
 		}
+		v.sums[1] += v.indexSum("", l.at, l.lane, l.seq)
 		if l.actor != "" && l.actor != l.columns[0] {
 			v.sums[1] += v.indexSum(l.actor, l.at, l.lane, l.seq)
 		}

@@ -133,8 +133,8 @@ const indexedEdited = "which of the entries are in the indexes of patients and a
 var trailIndexes = [2]struct{ table, id, often, entries, edited string }{
 	{"audit_patients", "patient_id", `LENGTH(a.patients) - LENGTH(REPLACE(a.patients, ' ', '')) + 1`, `(a.patient <> '' OR a.patients <> '')`,
 		"the index of patients was edited: somebody's access log does not tell the truth"},
-	{"audit_actors", "actor", `1`, toOthers,
-		"the index of actors was edited: a list of what somebody did does not tell the truth"},
+	{"audit_actors", "actor", `CASE WHEN ` + toOthers + ` THEN 2 ELSE 1 END`, `1 = 1`,
+		"the index of actors was edited: a list of what was done does not tell the truth"},
 }
 
 // compareIndex checks that an index leads to just the entries that it must, as far
