@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"strconv"
 	"strings"
 )
@@ -72,16 +73,20 @@ func (c *conn) heads() ([]head, error) {
 	})
 }
 
-// mac chains an entry to the one before it: HMAC-SHA256 over the previous MAC,
-// the entry's place and each of its values, every one behind its length.
-func (e *entry) mac(key []byte, previous []byte, lane int, seq int64) []byte {
-	m := hmac.New(sha256.New, key)
+// mac chains an entry to the one before it: HMAC-SHA256, as trailMAC makes it, over
+// the previous MAC, the entry's place and each of its values, every one behind its
+// length.
+func (e *entry) mac(m hash.Hash, previous []byte, lane int, seq int64) []byte {
+	m.Reset()
 	m.Write(pack("healthrecords audit v1", hex.EncodeToString(previous),
 		strconv.Itoa(lane), strconv.FormatInt(seq, 10), string(e.at), e.actor, string(e.role), e.session,
 		string(e.action), e.object, strconv.Itoa(e.version), strings.Join(e.patients, " "),
 		strings.Join(e.fields, " "), string(e.outcome), e.address, e.request))
 	return m.Sum(nil)
 }
+
+// trailMAC makes the MACs of the trail, one after the other.
+func trailMAC(key []byte) hash.Hash { return hmac.New(sha256.New, key) }
 
 // columns are the texts that lists are stored as: the patient, when it is one;
 // several patients; the fields.
@@ -98,7 +103,10 @@ func (e *entry) columns() [3]string {
 func (t *tx) append(e entry) error {
 	e.at = t.at()
 	seq := t.head.seq + 1
-	mac := e.mac(t.s.keys.trail, t.head.mac, t.head.lane, seq)
+	if t.conn.trailMAC == nil {
+		t.conn.trailMAC = trailMAC(t.s.keys.trail)
+	}
+	mac := e.mac(t.conn.trailMAC, t.head.mac, t.head.lane, seq)
 	c := e.columns()
 	err := t.conn.exec(`INSERT INTO audit (lane, seq, at, actor, role, session, action, object, version,
 			patient, patients, fields, outcome, address, request, mac)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"hash"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ type conn struct {
 	c      *sql.Conn
 	stmts  map[string]driver.Stmt
 	values []driver.NamedValue // of the statement that is run
+
+	trailMAC hash.Hash // nil until an entry is added to the trail
 }
 
 func newConn(ctx context.Context, db *sql.DB, d *dialect) (*conn, error) {

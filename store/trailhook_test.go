@@ -28,7 +28,7 @@ type TrailEntry struct {
 // EntryMAC is the MAC of an entry behind one with the previous MAC.
 func EntryMAC(key, previous []byte, e TrailEntry) []byte {
 	inner := entry{e.At, e.Actor, e.Role, e.Session, e.Action, e.Object, e.Version, e.Patients, e.Fields, e.Outcome, e.Address, e.Request}
-	return inner.mac(key, previous, e.Lane, e.Seq)
+	return inner.mac(trailMAC(key), previous, e.Lane, e.Seq)
 }
 
 // CheckpointMAC is the MAC of a checkpoint.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
 	"fmt"
 	"hash"
 	"maps"
@@ -57,8 +56,8 @@ func scanLink(row rowScanner) (*link, error) {
 
 // follows tells whether the entry was written with this number, behind an entry
 // with this MAC, and stands as it was written.
-func (l *link) follows(key, previous []byte, seq int64) bool {
-	return hmac.Equal(l.mac, l.entry.mac(key, previous, l.lane, seq)) && l.columns == l.entry.columns()
+func (l *link) follows(m hash.Hash, previous []byte, seq int64) bool {
+	return hmac.Equal(l.mac, l.entry.mac(m, previous, l.lane, seq)) && l.columns == l.entry.columns()
 }
 
 // VerifyTrail checks every entry of the trail as it is now, each checkpoint
@@ -79,7 +78,7 @@ func (s *Store) VerifyTrail(ctx context.Context, checkpoints []Checkpoint) (Trai
 }
 
 func (t *tx) verifyTrail(checkpoints []Checkpoint) (TrailReport, error) {
-	v := verifier{key: t.s.keys.trail, sum: hmac.New(sha256.New, t.s.keys.trail)}
+	v := verifier{key: t.s.keys.trail, mac: trailMAC(t.s.keys.trail)}
 	if err := v.take(checkpoints); err != nil {
 		return TrailReport{}, err
 	}
@@ -114,7 +113,7 @@ type verifier struct {
 	last    head          // the last entry that holds
 	indexed map[int]int64 // by lane: the last entry that is in the indexes of patients and actors
 	sums    [2]uint64     // over what must stand in each of trailIndexes
-	sum     hash.Hash
+	mac     hash.Hash     // of the trail
 }
 
 // take puts the checkpoints in order.
@@ -190,7 +189,7 @@ func (v *verifier) step(l *link, behind rowScanners) error {
 		return &TrailError{l.lane, l.seq, fmt.Sprintf("inserted under the number %d", l.seq)}
 	case l.seq > expected:
 		return &TrailError{l.lane, expected, upTo("missing", l.lane, expected, l.seq-1)}
-	case !l.follows(v.key, v.last.mac, l.seq):
+	case !l.follows(v.mac, v.last.mac, l.seq):
 		how, err := v.diagnose(l, behind)
 		if err != nil {
 			return err
@@ -233,10 +232,10 @@ func (v *verifier) diagnose(l *link, behind rowScanners) (string, error) {
 		if err != nil || x.lane != l.lane {
 			break
 		}
-		if x.follows(v.key, v.last.mac, l.seq) {
+		if x.follows(v.mac, v.last.mac, l.seq) {
 			return v.displaced(l, x, behind)
 		}
-		chained = chained || x.follows(v.key, previous.mac, x.seq)
+		chained = chained || x.follows(v.mac, previous.mac, x.seq)
 		next, previous = cmp.Or(next, x), x
 	}
 	switch {
@@ -248,7 +247,7 @@ func (v *verifier) diagnose(l *link, behind rowScanners) (string, error) {
 		return "edited", nil
 	}
 	for n := int64(1); n <= renumberedMost; n++ {
-		if next.follows(v.key, l.mac, next.seq+n) {
+		if next.follows(v.mac, l.mac, next.seq+n) {
 			return upTo("missing", l.lane, l.seq, l.seq+n-1) + ", and those behind renumbered", nil
 		}
 	}
@@ -265,10 +264,10 @@ const renumberedMost = 100_000
 // displaced tells why the entry that belongs in the place of l stands further
 // behind.
 func (v *verifier) displaced(l, proper *link, behind rowScanners) (string, error) {
-	reordered := l.follows(v.key, proper.mac, l.seq+1)
+	reordered := l.follows(v.mac, proper.mac, l.seq+1)
 	if !reordered && behind.Next() {
 		after, err := scanLink(behind)
-		reordered = err == nil && !after.follows(v.key, proper.mac, l.seq+1)
+		reordered = err == nil && !after.follows(v.mac, proper.mac, l.seq+1)
 	}
 	if reordered {
 		return fmt.Sprintf("reordered: entry %s belongs here", eventID(l.lane, proper.seq)), behind.Err()

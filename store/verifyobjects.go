@@ -169,9 +169,9 @@ func (v *verifier) compareIndex(t *tx, i int) error {
 // indexSum is keyed, so that nobody can choose rows whose sum is that of
 // others.
 func (v *verifier) indexSum(id string, at Instant, lane int, seq int64) uint64 {
-	v.sum.Reset()
-	v.sum.Write(pack("healthrecords audit index v1", id, string(at), strconv.Itoa(lane), strconv.FormatInt(seq, 10)))
-	return binary.BigEndian.Uint64(v.sum.Sum(nil))
+	v.mac.Reset()
+	v.mac.Write(pack("healthrecords audit index v1", id, string(at), strconv.Itoa(lane), strconv.FormatInt(seq, 10)))
+	return binary.BigEndian.Uint64(v.mac.Sum(nil))
 }
 
 // checkStructure finds indexes that do not lead to every row, and what stands in
