@@ -277,11 +277,11 @@ INSERT INTO audit_actors (actor, at, lane, seq) SELECT '', at, lane, seq FROM au
 DROP INDEX audit_by_time;
 
 -- The list of events, narrowed to what is seldom in the trail: its entries would
--- else be looked for all along it. What is done every day is soon found, and has
--- no row in these indexes, which each entry would have to wait for. It is left out
--- one by one, for SQLite would make a table of NOT IN (…) for each entry.
+-- else be looked for all along it. What is read all day is soon found, and has no
+-- row in these indexes, which each such entry would have to wait for. It is left
+-- out one by one, for SQLite would make a table of NOT IN (...) for each entry.
 CREATE INDEX audit_by_outcome ON audit (outcome, at, lane, seq) WHERE outcome <> 'done';
-CREATE INDEX audit_by_action ON audit (action, at, lane, seq) WHERE action <> 'record.read' AND action <> 'record.list' AND action <> 'patient.records' AND action <> 'self.read' AND action <> 'session.refresh' AND action <> 'session.open' AND action <> 'record.create' AND action <> 'note.list' AND action <> 'note.create' AND action <> 'patient.list' AND action <> 'patient.read' AND action <> 'doctor.list';
+CREATE INDEX audit_by_action ON audit (action, at, lane, seq) WHERE action <> 'record.read' AND action <> 'record.list' AND action <> 'patient.records' AND action <> 'self.read' AND action <> 'session.refresh' AND action <> 'note.list' AND action <> 'patient.list' AND action <> 'patient.read' AND action <> 'doctor.list';
 
 -- Whether an account lives is asked of each patient of a doctor. This is said in
 -- far fewer pages than the accounts themselves have.
