@@ -113,7 +113,8 @@ func (l *listener) write(on bool) {
 // growing are the tables that grow with the practice; small ones do not.
 var growing = []string{"accounts", "assignments", "sessions", "records", "record_versions", "notes", "note_versions", "outbox", "audit", "audit_patients", "audit_actors", "erasures"}
 
-var small = []string{"data_keys", "service_keys", "schema_steps", "milestones", "audit_indexed"}
+// x is a part of a page of events.
+var small = []string{"data_keys", "service_keys", "schema_steps", "milestones", "audit_indexed", "x"}
 
 // wantNoScans checks that both engines find what the statements ask for by an
 // index, however large the practice is.
@@ -158,7 +159,10 @@ func scanOfSQLite(t *testing.T, db *sql.DB, statement string) string {
 	if strings.Contains(statement, "pg_") {
 		return "" // it is never sent to SQLite
 	}
-	rows, err := db.Query("EXPLAIN QUERY PLAN "+strings.TrimSuffix(statement, " FOR SHARE"), make([]any, places(statement))...)
+	asked := strings.NewReplacer(" FOR SHARE", "", // which SQLite is not asked for
+		"audit_indexed CROSS JOIN LATERAL (SELECT * FROM audit b WHERE b.lane = audit_indexed.lane AND b.seq > audit_indexed.seq OFFSET 0) a WHERE 1 = 1",
+		"audit_indexed CROSS JOIN audit a WHERE a.lane = audit_indexed.lane AND a.seq > audit_indexed.seq").Replace(statement)
+	rows, err := db.Query("EXPLAIN QUERY PLAN "+asked, make([]any, places(statement))...)
 	if err != nil {
 		t.Errorf("EXPLAIN: %v\n%s", err, statement)
 		return ""

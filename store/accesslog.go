@@ -167,27 +167,36 @@ func (t *tx) events(f EventFilter, from Position, limit int) ([]Event, error) {
 	if f.Patient != "" && !isID(f.Patient) { // which is a pattern, perhaps
 		return nil, nil
 	}
-	var q statement
-	narrow := func(table string) { f.narrow(&q, table, from) }
-	name, descending := f.order()
-	switch {
-	case f.Patient != "":
-		q.touching(f.Patient, narrow)
-	case f.Actor != "":
-		q.doneBy(f.Actor, narrow)
-	case name == "at" && !f.isSeldom():
-		q.byTime(narrow)
-	default:
-		q.add(`SELECT ` + linkColumns + ` FROM audit a WHERE 1 = 1`)
-		narrow("a")
-	}
-	sorted := order{eventColumns[name] + ", 1, 2", descending}
-	q.add(sorted.by(from)+" LIMIT $", limit)
+	q := t.eventsQuery(f, from, limit)
 	rows, err := t.rows(q.text.String(), q.args...)
 	if err != nil {
 		return nil, err
 	}
 	return collect(rows, scanEvent)
+}
+
+func (t *tx) eventsQuery(f EventFilter, from Position, limit int) *statement {
+	q := new(statement)
+	name, descending := f.order()
+	first := func() { q.add(order{eventColumns[name] + ", 1, 2", descending}.by(from)+" LIMIT $", limit) }
+	narrow := func(table string) {
+		f.narrow(q, table, from)
+		first()
+	}
+	switch {
+	case f.Patient != "":
+		t.touching(q, f.Patient, narrow)
+	case f.Actor != "":
+		t.doneBy(q, f.Actor, narrow)
+	case name == "at" && !f.isSeldom():
+		t.byTime(q, narrow)
+	default:
+		q.add(`SELECT ` + linkColumns + ` FROM audit a WHERE 1 = 1`)
+		narrow("a")
+		return q
+	}
+	first()
+	return q
 }
 
 // isSeldom tells whether few entries have the action or the outcome, to which an

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -150,6 +151,64 @@ func TestEverydayActionsAreThoseOfTheSchema(t *testing.T) {
 	if want := "ON audit (action, at, lane, seq) WHERE " + strings.ReplaceAll(store.Everyday, "a.action", "action") + ";"; !strings.Contains(string(schema), want) {
 		t.Errorf("schema.sql does not contain %q", want)
 	}
+}
+
+// PostgreSQL finds a page of events without the rest of the trail.
+func TestEventsOnPostgresLeaveTheTrailAlone(t *testing.T) {
+	p := onPostgres(t, same)
+	pat, admin := p.patient("pat"), p.staff("admin")
+	const entries = 3000
+	if err := p.FillTrail(t.Context(), pat.Account, entries); err != nil {
+		t.Fatalf("FillTrail error = %v, want nil", err)
+	}
+	p.exec(`ANALYZE`)
+	for _, f := range []store.EventFilter{
+		{}, {Ordering: "at"}, {Patient: pat.Account}, {Actor: pat.Account}, {Actor: admin.Account}, {Action: store.ReadRecord},
+		{Action: store.CreatePatient}, {Outcome: store.Done}, {Outcome: "not found"},
+	} {
+		query, args := p.EventsQuery(f, 26)
+		var plan []struct{ Plan planned }
+		var text []byte
+		if err := p.explain(&text, query, args); err != nil {
+			t.Fatalf("EXPLAIN: %v", err)
+		}
+		if err := json.Unmarshal(text, &plan); err != nil {
+			t.Fatal(err)
+		}
+		if got := plan[0].Plan.rows(); got > entries/3 {
+			t.Errorf("Events(%+v) takes %.0f steps along %d entries:\n%s", f, got, entries, text)
+		}
+	}
+}
+
+// explain carries a query out as the service would, and returns the plan.
+func (p *practice) explain(text *[]byte, query string, args []any) error {
+	tx, err := p.beside().Begin()
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	if _, err := tx.Exec(store.Planning); err != nil {
+		return err
+	}
+	return tx.QueryRow(`EXPLAIN (ANALYZE, FORMAT JSON) `+query, args...).Scan(text)
+}
+
+// planned is a step of a plan that PostgreSQL has carried out.
+type planned struct {
+	Rows    float64 `json:"Actual Rows"`
+	Removed float64 `json:"Rows Removed by Filter"`
+	Loops   float64 `json:"Actual Loops"`
+	Plans   []planned
+}
+
+// rows is how many rows were looked at.
+func (p planned) rows() float64 {
+	sum := (p.Rows + p.Removed) * p.Loops
+	for _, from := range p.Plans {
+		sum += from.rows()
+	}
+	return sum
 }
 
 // Events are found by what they are, whether an index leads to it or not.

@@ -94,38 +94,39 @@ func (t *tx) index(list []touch) error {
 
 // touching adds queries for the entries that touched a patient: those in the
 // index, and those that are not in it yet. narrow adds conditions to each, by the
-// name of the table that has at, lane and seq.
-func (q *statement) touching(patient string, narrow func(table string)) {
+// name of the table that has at, lane and seq, and how many are wanted in what
+// order: else PostgreSQL would put all of them in order first.
+func (t *tx) touching(q *statement, patient string, narrow func(table string)) {
 	q.indexed(`audit_patients p CROSS JOIN audit a WHERE p.patient_id = $`, patient, narrow)
-	q.notIndexed(`(a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, narrow, patient, "% "+patient+" %")
+	t.notIndexed(q, `(a.patient = $ OR ' ' || a.patients || ' ' LIKE $)`, narrow, patient, "% "+patient+" %")
 }
 
 // doneBy is touching for the entries of what an account did.
-func (q *statement) doneBy(actor string, narrow func(table string)) {
+func (t *tx) doneBy(q *statement, actor string, narrow func(table string)) {
 	q.indexed(`audit_actors p CROSS JOIN audit a WHERE p.actor = $`, actor, narrow)
 	q.indexed(`audit_patients p CROSS JOIN audit a WHERE a.actor = a.patient AND p.patient_id = $`, actor, narrow)
-	q.notIndexed(`a.actor = $`, narrow, actor)
+	t.notIndexed(q, `a.actor = $`, narrow, actor)
 }
 
 // byTime is touching for all entries.
-func (q *statement) byTime(narrow func(table string)) {
+func (t *tx) byTime(q *statement, narrow func(table string)) {
 	q.indexed(`audit_actors p CROSS JOIN audit a WHERE p.actor = $`, "", narrow)
-	q.notIndexed(`1 = 1`, narrow)
+	t.notIndexed(q, `1 = 1`, narrow)
 }
 
 // indexed adds a query for the entries to which an index leads. When a list is
 // ordered by time, the index has the first of them first, and the rest need not be
 // sorted. CROSS JOIN is how SQLite is told where to begin.
 func (q *statement) indexed(from, id string, narrow func(table string)) {
-	q.add(`SELECT p.lane, p.seq, p.at, `+linkContent+` FROM `+from+` AND a.lane = p.lane AND a.seq = p.seq`, id)
+	q.add(`SELECT * FROM (SELECT p.lane, p.seq, p.at, `+linkContent+` FROM `+from+` AND a.lane = p.lane AND a.seq = p.seq`, id)
 	narrow("p")
-	q.add(` UNION ALL `)
+	q.add(`) x UNION ALL `)
 }
 
-// notIndexed adds a query for the entries that are in no index yet. SQLite would
-// look for them all along the trail.
-func (q *statement) notIndexed(condition string, narrow func(table string), values ...any) {
-	q.add(`SELECT `+linkColumns+` FROM audit_indexed CROSS JOIN audit a
-		WHERE a.lane = audit_indexed.lane AND a.seq > audit_indexed.seq AND `+condition, values...)
+// notIndexed adds a query for the entries that are in no index yet. The databases
+// would look for them all along the trail.
+func (t *tx) notIndexed(q *statement, condition string, narrow func(table string), values ...any) {
+	q.add(`SELECT * FROM (SELECT `+linkColumns+` FROM `+t.behindIndex+` AND `+condition, values...)
 	narrow("a")
+	q.add(`) x`)
 }

@@ -30,7 +30,8 @@ type dialect struct {
 
 	// How many entries of a lane are indexed by patient at once. What is not
 	// indexed yet is looked through, in all lanes together.
-	indexEvery int64
+	indexEvery  int64
+	behindIndex string // FROM audit_indexed and of audit, a, what is not indexed yet, WHERE
 
 	adapt          func(schema string) string // turns the schema's common text into the database's
 	waitForActions string                     // in a setup: nobody acts any more, also of a program from before

@@ -79,5 +79,15 @@ func (s *Store) CountRows(ctx context.Context) (counts map[string]int64, err err
 	return counts, err
 }
 
+// Planning is how PostgreSQL is told to plan.
+const Planning = planning
+
 // LockClass is the first key of the advisory locks.
 const LockClass = lockClass
+
+// EventsQuery is what Events asks for the first page.
+func (s *Store) EventsQuery(f EventFilter, limit int) (text string, args []any) {
+	t := &tx{conn: &conn{dialect: s.dialect}}
+	q := t.eventsQuery(f, Position{}, limit)
+	return q.text.String(), q.args
+}

@@ -25,7 +25,7 @@ func postgres(timeout time.Duration) *dialect {
 	const readOnly = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 	return &dialect{
 		beginSetup:    fmt.Sprintf("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock(%d, %d)", lockClass, setupLock),
-		beginRead:     readOnly + fmt.Sprintf("; SET LOCAL statement_timeout = %d", timeout.Milliseconds()),
+		beginRead:     readOnly + fmt.Sprintf("; SET LOCAL statement_timeout = %d; "+planning, timeout.Milliseconds()),
 		beginReadLong: readOnly,
 		tableExists:   "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = $1",
 		encoding:      "SELECT current_setting('server_encoding')",
@@ -34,13 +34,20 @@ func postgres(timeout time.Duration) *dialect {
 		clean:         "VACUUM accounts, assignments, notes, note_versions, outbox, records, record_versions, sessions",
 		share:         " FOR SHARE",
 		// Text sorts and compares by its bytes, as in SQLite.
-		indexEvery:     64,
+		indexEvery: 64,
+		behindIndex: "audit_indexed CROSS JOIN LATERAL " +
+			"(SELECT * FROM audit b WHERE b.lane = audit_indexed.lane AND b.seq > audit_indexed.seq OFFSET 0) a WHERE 1 = 1",
 		adapt:          strings.NewReplacer(" TEXT", ` TEXT COLLATE "C"`, " INTEGER", " BIGINT", " WITHOUT ROWID", "").Replace,
 		waitForActions: "LOCK TABLE schema_steps IN EXCLUSIVE MODE", // see attempts
 		besides:        map[int]string{1: appendOnlyPostgres},
 		newWriter:      func(s *Store, c *conn) writer { return newTransactor(s, c) },
 	}
 }
+
+// planning keeps the planner from what it does where it takes a table for small, or
+// what is asked for for most of it: all that the service asks has an index, and
+// comes to few rows.
+const planning = "SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
 
 // Advisory locks of transactions: lockClass and a lane of the trail, or
 // setupLock.

@@ -25,6 +25,7 @@ var sqlite = dialect{
 	clean:          "VACUUM",
 	emptyLog:       "PRAGMA wal_checkpoint(TRUNCATE)",
 	indexEvery:     512,
+	behindIndex:    "audit_indexed CROSS JOIN audit a WHERE a.lane = audit_indexed.lane AND a.seq > audit_indexed.seq",
 	adapt: strings.NewReplacer(
 		"BYTEA", "BLOB",
 		"\n);", "\n) STRICT;", // keeps text out of integer columns

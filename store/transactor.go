@@ -189,7 +189,7 @@ type begin struct {
 func (c *conn) begin(b begin) (head, error) {
 	ms := b.timeout.Milliseconds()
 	rows, err := c.c.QueryContext(c.ctx, fmt.Sprintf(`BEGIN ISOLATION LEVEL REPEATABLE READ;
-		SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL synchronous_commit = on;
+		SET LOCAL statement_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; SET LOCAL synchronous_commit = on; `+planning+`;
 		LOCK TABLE schema_steps IN %s MODE;
 		WITH mine AS MATERIALIZED (SELECT (g + %d) %% %d AS lane FROM generate_series(0, %d) g
 			WHERE pg_try_advisory_xact_lock(%d, (g + %d) %% %d) LIMIT 1)
