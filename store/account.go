@@ -118,8 +118,10 @@ func (t *tx) changeUser(a *account, in *UserInput, p *Problems) error {
 			}
 		}
 		a.formerEmail = a.user.Email
-		if err := t.voidTokens(a.id); err != nil {
-			return err
+		if p.Err() == nil { // else nothing comes of the change
+			if err := t.voidTokens(a.id); err != nil {
+				return err
+			}
 		}
 	}
 	t.set(&a.user.Email, in.Email, "email")

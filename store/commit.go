@@ -14,7 +14,9 @@ import (
 // then answers them: a fsync is shared by everyone who waits for it. An action that
 // fails undoes itself alone. Few fail after they have written something, and
 // SQLite copies every page that is written under a savepoint: so all are run
-// without, and once more, each under a savepoint of its own, when one fails so.
+// without, and once more, each under a savepoint of its own, when one fails so. Some
+// batches after it take savepoints at once: who makes actions fail, again and again,
+// slows others by no more than these.
 type committer struct {
 	s    *Store
 	conn *conn
@@ -22,8 +24,11 @@ type committer struct {
 	quit chan struct{}
 	done chan struct{} // closed when the goroutine has ended
 
+	careful int // how many batches are run under savepoints, now that an action has failed that had written
+
 	untidied int           // actions since the log was last to be tidied
 	untidy   chan struct{} // receives when it is to be
+	endTidy  func()
 	tidied   chan struct{} // closed when nobody tidies any more
 }
 
@@ -40,6 +45,7 @@ const (
 	maxBatch   = 128  // jobs in one transaction
 	yields     = 3    // how often others are let through before a batch ends
 	tidyEvery  = 256  // jobs
+	carefulFor = 100  // batches
 )
 
 func startCommitter(s *Store, c *conn) *committer {
@@ -47,8 +53,10 @@ func startCommitter(s *Store, c *conn) *committer {
 		s: s, conn: c, jobs: make(chan *job, maxWaiting), quit: make(chan struct{}), done: make(chan struct{}),
 		untidy: make(chan struct{}, 1), tidied: make(chan struct{}),
 	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	m.endTidy = cancel
 	go m.run()
-	go m.tidy()
+	go m.tidy(ctx)
 	return m
 }
 
@@ -78,6 +86,7 @@ func (m *committer) do(ctx context.Context, action func(*tx) error) error {
 func (m *committer) stop() {
 	close(m.quit)
 	<-m.done
+	m.endTidy()
 	<-m.tidied
 	m.conn.close()
 }
@@ -86,13 +95,13 @@ func (m *committer) stop() {
 // on: else one commit of many would do that for all before it, and whoever shares
 // it would wait. What comes meanwhile is little enough to be moved so, at a commit,
 // whereupon the log begins anew. When it fails, it will be tried again.
-func (m *committer) tidy() {
+func (m *committer) tidy(ctx context.Context) {
 	defer close(m.tidied)
 	for {
 		select {
 		case <-m.untidy:
-			_, _ = m.s.db.ExecContext(m.conn.ctx, "PRAGMA wal_checkpoint(PASSIVE)")
-		case <-m.quit:
+			_, _ = m.s.db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -117,8 +126,10 @@ func (m *committer) run() {
 // transaction and answers them all.
 func (m *committer) batch(first *job) {
 	jobs := []*job{first}
-	err := m.runAll(&jobs, false)
+	err := m.runAll(&jobs, m.careful > 0)
+	m.careful = max(m.careful-1, 0)
 	if errors.Is(err, errWritten) {
+		m.careful = carefulFor
 		err = m.runAll(&jobs, true)
 	}
 	if err != nil {
@@ -208,12 +219,12 @@ func (m *committer) runOne(j *job, h *head, savepoints bool) error {
 	if j.err = j.ctx.Err(); j.err != nil {
 		return nil // who asked has gone
 	}
-	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h, savepoints: savepoints}
+	t := &tx{conn: m.conn, s: m.s, now: m.s.now(), head: *h, savepoints: savepoints, trial: !savepoints}
 	if j.err = guarded(t, j.action); j.err != nil {
 		if isUnavailable(j.err) || errors.Is(j.err, ErrUnavailable) {
 			return j.err
 		}
-		if t.wrote && !t.saved {
+		if t.trial && t.wrote {
 			return errWritten
 		}
 		if err := t.undo(); err != nil {
@@ -235,9 +246,13 @@ func (m *committer) runOne(j *job, h *head, savepoints bool) error {
 // neither the service nor the actions that share its transaction.
 func guarded(t *tx, action func(*tx) error) (err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		p := recover()
+		if p == nil {
+			return
+		}
+		err = ErrPanic
+		if !t.trial || !t.wrote { // else it will panic once more
 			t.s.log.ErrorContext(t.ctx, "panic in an action", "action", string(t.entry.action), "request", t.entry.request, "stack", string(debug.Stack()))
-			err = ErrPanic
 		}
 	}()
 	return action(t)
@@ -259,6 +274,7 @@ type tx struct {
 	mailQueued bool
 	looking    bool // limits stay as they are
 	wrote      bool // the action has written more than an entry in the trail
+	trial      bool // it will be run again when it fails and has
 	savepoints bool // the action is to undo itself alone
 	saved      bool // it has a savepoint
 

@@ -3,9 +3,11 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -184,6 +186,37 @@ func TestEachActionHasItsOwnOutcome(t *testing.T) {
 	p.exec(`DROP TRIGGER fails`)
 	p.wantTrail()
 }
+
+// What fails after it has written is run once more, and told of once.
+func TestPanicAfterAWriteIsLoggedOnce(t *testing.T) {
+	var log strings.Builder
+	broken := false
+	p := newPracticeWith(t, func(o *store.Options) {
+		o.Log = slog.New(slog.NewTextHandler(&log, nil))
+		o.Random = readerFunc(func(b []byte) (int, error) {
+			if broken {
+				return 0, errors.New("no randomness")
+			}
+			return rand.Read(b)
+		})
+	})
+	p.patient("pat")
+	before := p.dump("limits")
+	broken = true
+	err := p.RequestReset(t.Context(), store.Actor{Address: "192.0.2.1"}, "pat", "") // counts, and then makes an id
+	broken = false
+	wantErr(t, "RequestReset", err, store.ErrPanic)
+	if n := strings.Count(log.String(), "panic in an action"); n != 1 {
+		t.Errorf("the panic is logged %d times, want once", n)
+	}
+	if p.dump("limits") != before {
+		t.Error("what the action counted is left")
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(b []byte) (int, error) { return f(b) }
 
 // What ends the whole transaction ends it for all who share it.
 func TestSpoiltTransactionIsNobodysSuccess(t *testing.T) {

@@ -51,6 +51,31 @@ func (p *practice) device(from, name string) store.Device {
 	return store.Device{Account: g.Account, ID: g.DeviceID, Issued: g.Now}
 }
 
+// What is asked ahead says what the attempt itself would, and counts nothing.
+func TestMayTryCountsNothing(t *testing.T) {
+	p := newPractice(t)
+	p.patient("pat")
+	from := store.Actor{Address: "198.51.100.1"}
+	for n := range 10 {
+		var asked time.Duration
+		for range 20 {
+			asked = p.wait(p.MayTry(t.Context(), from, "pat", store.Device{}))
+		}
+		_, err := p.try(from.Address, "pat", store.Device{}, false)
+		got := p.wait(err)
+		if got != asked {
+			t.Fatalf("MayTry says to wait %v, the attempt %v, want the same", asked, got)
+		}
+		if got > 0 {
+			if n < 5 {
+				t.Errorf("%d attempts were let through, want 5: asking counts", n)
+			}
+			return
+		}
+	}
+	t.Error("10 attempts were let through")
+}
+
 // A thousand addresses guess all day at one password: few guesses are hashed,
 // and the owner goes on working from the device that it knows and from where it
 // has a session.

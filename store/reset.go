@@ -12,12 +12,15 @@ import (
 // the name or address, or from the client's address, be there any or not.
 func (s *Store) RequestReset(ctx context.Context, a Actor, username, email string) error {
 	return s.act(ctx, a, RequestReset, "", func(t *tx) error {
-		if err := t.admitFrom(a, resetRequests); err != nil {
-			return err
-		}
 		hash, where := t.s.keys.nameHash(username), "name_hash = $"
 		if username == "" {
 			hash, where = t.s.keys.emailHash(email), "email_hash = $"
+		}
+		if _, _, err := t.room(resetTargets, string(hash)); err != nil { // before anything is counted
+			return err
+		}
+		if err := t.admitFrom(a, resetRequests); err != nil {
+			return err
 		}
 		if err := t.take(resetTargets, string(hash)); err != nil {
 			return err
