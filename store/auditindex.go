@@ -13,18 +13,17 @@ type touch struct {
 	seq     int64
 }
 
-// manyPatients is how many patients an entry may touch and still be left for the
-// next time: so many of those would take long all at once.
-const manyPatients = 10
-
-// indexTrail brings the indexes of patients, actors and times up to date at every so many
-// entries of the lane, seq being the last, or when it touched many patients. Those
-// behind are found without them (see statement.notIndexed). What is there already,
-// as a program from before step 4 may have written it, stays.
+// indexTrail brings the indexes of patients, actors and times up to date at every so
+// many entries of the lane, seq being the last, or when those that are not in them
+// yet touched as many patients, as far as this process has seen: many rows would take
+// long all at once. Those behind are found without them (see notIndexed). What is
+// there already, as a program from before step 4 may have written it, stays.
 func (t *tx) indexTrail(e entry, seq int64) error {
-	if seq%t.s.indexEvery != 0 && len(e.patients) <= manyPatients {
+	touched := t.s.touched[t.head.lane].Add(int64(len(e.patients)))
+	if seq%t.s.indexEvery != 0 && touched < t.s.indexEvery {
 		return nil
 	}
+	t.s.touched[t.head.lane].Store(0)
 	for _, statement := range []string{
 		`INSERT INTO audit_patients (patient_id, at, lane, seq) SELECT a.patient, a.at, a.lane, a.seq ` + notIndexed + `
 			AND a.patient <> '' ORDER BY a.patient, a.at, a.seq ON CONFLICT (patient_id, at, lane, seq) DO NOTHING`,

@@ -59,8 +59,9 @@ type Store struct {
 	mail    chan struct{}
 	grown   chan struct{}
 
-	indexEvery int64        // entries of a lane are indexed by patient at once
-	entries    atomic.Int64 // written since grown last received
+	indexEvery int64               // entries of a lane are indexed by patient at once
+	touched    [lanes]atomic.Int64 // patients, by the entries of a lane that are not indexed yet
+	entries    atomic.Int64        // written since grown last received
 }
 
 // Errors of Open besides ErrDataKey and ErrUnavailable.
