@@ -16,13 +16,14 @@ func (s *Store) RequestReset(ctx context.Context, a Actor, username, email strin
 		if username == "" {
 			hash, where = t.s.keys.emailHash(email), "email_hash = $"
 		}
-		if _, _, err := t.room(resetTargets, string(hash)); err != nil { // before anything is counted
+		target, made, err := t.room(resetTargets, string(hash)) // looked at before anything is counted
+		if err != nil {
 			return err
 		}
 		if err := t.admitFrom(a, resetRequests); err != nil {
 			return err
 		}
-		if err := t.take(resetTargets, string(hash)); err != nil {
+		if err := t.setLimit(target, "", made); err != nil {
 			return err
 		}
 		found, err := t.resettable(where, hash)
