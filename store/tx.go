@@ -62,24 +62,21 @@ func (t *tx) save() error {
 		return nil
 	}
 	t.saved = true
-	err := t.conn.exec("SAVEPOINT action")
-	return err
+	return t.conn.exec("SAVEPOINT action")
 }
 
 func (t *tx) undo() error {
 	if !t.saved {
 		return nil
 	}
-	err := t.conn.exec("ROLLBACK TO action")
-	return err
+	return t.conn.exec("ROLLBACK TO action")
 }
 
 func (t *tx) keep() error {
 	if !t.saved {
 		return nil
 	}
-	err := t.conn.exec("RELEASE action")
-	return err
+	return t.conn.exec("RELEASE action")
 }
 
 // guarded turns a panic of the action into an error, so that it takes down
