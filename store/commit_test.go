@@ -187,6 +187,39 @@ func TestEachActionHasItsOwnOutcome(t *testing.T) {
 	p.wantTrail()
 }
 
+// An action that fails after it has written makes others run twice, but not for
+// long: those that come soon after it run once, however many such there are.
+func TestFailuresMakeOthersRunTwiceOnlyOnce(t *testing.T) {
+	storetest.NeedsSQLite(t)
+	p := newPractice(t)
+	ctx := t.Context()
+	unlucky, pat := p.doctor(p.staff("admin"), "unlucky"), p.patient("pat")
+	p.refuse("outbox", `NEW.account_id = '`+unlucky.Account+`'`)
+	for round, want := range []int{2, 1, 1} {
+		runs := 0
+		release := p.occupy(pat)
+		var all sync.WaitGroup
+		all.Go(func() {
+			count := func(string) bool { runs++; return true }
+			if _, err := p.ChangePatient(ctx, pat, pat.Account, count, &store.PatientInput{}); err != nil {
+				t.Errorf("ChangePatient error = %v, want nil", err)
+			}
+		})
+		p.waitFor(1)
+		all.Go(func() {
+			if _, err := p.CreatePatient(ctx, store.Actor{}, &store.PatientInput{User: user("new"), Doctors: &[]string{unlucky.Account}}); err == nil {
+				t.Error("CreatePatient error = nil, want one")
+			}
+		})
+		p.waitFor(2)
+		release()
+		all.Wait()
+		if runs != want {
+			t.Errorf("round %d: the other action ran %d times, want %d", round, runs, want)
+		}
+	}
+}
+
 // What fails after it has written is run once more, and told of once.
 func TestPanicAfterAWriteIsLoggedOnce(t *testing.T) {
 	var log strings.Builder
